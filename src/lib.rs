@@ -24,5 +24,5 @@
 pub mod code;
 pub mod engine;
 pub mod protocol;
-pub mod time;
 mod sync;
+pub mod time;

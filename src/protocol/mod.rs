@@ -12,6 +12,8 @@
 pub mod batch_header;
 pub mod broker_code;
 pub mod checksum;
+pub mod compression;
+pub mod decompression;
 pub mod messages;
 pub mod record;
 pub mod varint;

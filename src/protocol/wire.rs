@@ -113,7 +113,8 @@ impl<'a> Reader<'a> {
         self.chunk()
     }
 
-    /// An unsigned varint of up to 64 bits in at most `bytes_max` bytes. Forms longer than needed are refused: Kafka writes none.
+    /// An unsigned varint of up to 64 bits in at most `bytes_max` bytes. Forms longer than needed are refused: nobody
+    /// writes them.
     #[inline]
     fn uvarint(&mut self, bytes_max: usize) -> Result<u64, Malformed> {
         let mut value = 0u64;

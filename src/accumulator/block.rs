@@ -1,0 +1,318 @@
+//! A block: one flat piece of memory with records from its start upwards and their entries from its end downwards,
+//! written by many threads at once, each in its own span, and read by nobody before the last of them is done.
+//!
+//! It holds no pointers; offsets only. So the same block could live in a mapped file.
+
+use super::pool::{ENTRY_BYTES, Pool};
+use crate::protocol::record::{self, RecordBody, clamp_delta, record_bytes};
+use crate::protocol::varint::varlong_len;
+use crate::sync::Touch;
+use crate::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use crate::time::Time;
+use crossbeam_utils::CachePadded;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Bytes from the system, zeroed when new, warm when used before.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    start: NonNull<u8>,
+    capacity: usize,
+}
+
+// SAFETY: `Memory` is the only owner of its bytes; they do not belong to a thread.
+unsafe impl Send for Memory {}
+// SAFETY: through a shared `Memory` bytes are reached only by `Block`, whose spans keep writers apart and readers after.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    const ALIGN: usize = 16;
+
+    /// `None` if the system has no more, or for no bytes at all.
+    pub(crate) fn new(capacity: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(capacity, Self::ALIGN).ok().filter(|layout| layout.size() > 0)?;
+        // SAFETY: the layout is not empty.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Self { start, capacity })
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Ok(layout) = Layout::from_size_align(self.capacity, Self::ALIGN) {
+            // SAFETY: allocated in `new` with this very layout.
+            unsafe { dealloc(self.start.as_ptr(), layout) }
+        }
+    }
+}
+
+/// What stands beside a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The application's number, or a waiter's with [`WAITER`].
+    pub(crate) opaque: u64,
+    /// Distance from the block's base timestamp; [`DELTA_IN_RECORD`]: too far for 24 bits, read the record.
+    delta: i32,
+    /// [`QUIET`], [`WAITER`].
+    pub(crate) flags: u8,
+}
+
+/// The entry is complete. Stored last, so that a block could be read after its process was killed.
+const WRITTEN: u8 = 1;
+/// No delivery if all is well.
+pub(crate) const QUIET: u8 = 2;
+/// The delivery goes to the `send_wait` whose number stands in place of the opaque.
+pub(crate) const WAITER: u8 = 4;
+const DELTA_IN_RECORD: i32 = -(1 << 23);
+
+/// A record on its way into a block: everything that does not depend on its place.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRecord<'a> {
+    /// Key, value, headers.
+    pub body: RecordBody<'a>,
+    /// Milliseconds since 1970, not negative.
+    pub timestamp_ms: i64,
+    /// Comes back in the delivery.
+    pub opaque: u64,
+    /// [`QUIET`], [`WAITER`].
+    pub(crate) flags: u8,
+}
+
+/// Deliveries that a batch owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    const LOUD: u8 = 8;
+
+    pub(crate) fn has_waiter(self) -> bool {
+        self.0 & WAITER != 0
+    }
+    pub(crate) fn has_quiet(self) -> bool {
+        self.0 & QUIET != 0
+    }
+    /// A record that is neither quiet nor waited for.
+    pub(crate) fn has_loud(self) -> bool {
+        self.0 & Self::LOUD != 0
+    }
+    fn of(flags: u8) -> u8 {
+        if flags & (QUIET | WAITER) == 0 { Self::LOUD } else { flags & (QUIET | WAITER) }
+    }
+}
+
+/// What every publisher touches: a line of its own.
+#[derive(Debug)]
+struct Shared {
+    /// Bytes published, less the batch's total once it is sealed: whose operation yields 0 closes the batch.
+    balance: AtomicI64,
+    max_timestamp_ms: AtomicI64,
+    marks: AtomicU8,
+}
+
+/// See the file's first line.
+pub(crate) struct Block {
+    memory: Option<Memory>,
+    pool: Arc<Pool>,
+    from_reserve: bool,
+    shared: CachePadded<Shared>,
+    touch: Touch,
+    /// The first record's timestamp.
+    pub(crate) base_timestamp_ms: i64,
+    /// When its first record came: linger and `delivery.timeout.ms` count from here.
+    pub(crate) opened: Time,
+    /// Which flushes wait for it.
+    pub(crate) epoch: u64,
+}
+
+impl Block {
+    pub(crate) fn new(memory: Memory, pool: Arc<Pool>, base_timestamp_ms: i64, opened: Time, epoch: u64) -> Self {
+        let shared = Shared {
+            balance: AtomicI64::new(0),
+            max_timestamp_ms: AtomicI64::new(base_timestamp_ms),
+            marks: AtomicU8::new(0),
+        };
+        Self {
+            memory: Some(memory),
+            pool,
+            from_reserve: false,
+            shared: CachePadded::new(shared),
+            touch: Touch::new(),
+            base_timestamp_ms,
+            opened,
+            epoch,
+        }
+    }
+
+    pub(crate) fn charged_to_reserve(mut self) -> Self {
+        self.from_reserve = true;
+        self
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.as_ref().map_or(0, Memory::capacity)
+    }
+
+    /// Encodes one record into its span and its entry into its place.
+    ///
+    /// Nothing here can fail: no allocation, callback, lock, system call or panic between reserve and publish.
+    ///
+    /// # Safety
+    /// `offset..offset + bytes` and entry `index` were reserved for this caller alone in this block, they do not meet,
+    /// and `bytes` is what `record_bytes` gives for this body, `index` and a delta of `delta_bytes` width.
+    #[inline]
+    pub(crate) unsafe fn write(
+        &self,
+        record: &NewRecord<'_>,
+        fixed: usize,
+        place: Place,
+        base_timestamp_ms: i64,
+    ) {
+        let Some(memory) = &self.memory else { return };
+        debug_assert!(place.end() <= memory.capacity);
+        let mut delta = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
+        if varlong_len(delta) != place.delta_bytes {
+            // The word came round to the same value, 65,536 batches later, with another base.
+            delta = clamp_delta(delta, place.delta_bytes);
+        }
+        self.touch.write();
+        // SAFETY: the span is inside the block, initialised (zeroed or written before), and this caller's alone.
+        let span = unsafe { std::slice::from_raw_parts_mut(memory.start.as_ptr().add(place.offset), place.bytes) };
+        record::encode(&record.body, fixed, delta, place.index, span);
+        // SAFETY: entry `index` is inside the block and this caller's alone.
+        unsafe { self.write_entry(place.index, record.opaque, delta, record.flags) };
+        let timestamp_ms = base_timestamp_ms.wrapping_add(delta);
+        if timestamp_ms > self.shared.max_timestamp_ms.load(Ordering::Relaxed) {
+            self.shared.max_timestamp_ms.fetch_max(timestamp_ms, Ordering::Relaxed);
+        }
+        let mark = Marks::of(record.flags);
+        if self.shared.marks.load(Ordering::Relaxed) & mark != mark {
+            self.shared.marks.fetch_or(mark, Ordering::Relaxed);
+        }
+    }
+
+    /// # Safety
+    /// Entry `index` lies inside the block, beyond all records, and belongs to the caller alone.
+    unsafe fn write_entry(&self, index: u32, opaque: u64, delta: i64, flags: u8) {
+        let Some(memory) = &self.memory else { return };
+        let short = i32::try_from(delta).ok().filter(|short| (-(1 << 23) + 1..1 << 23).contains(short));
+        let packed = (short.unwrap_or(DELTA_IN_RECORD) as u32) << 8 | u32::from(flags | WRITTEN);
+        let from_end = ENTRY_BYTES * (index as usize + 1);
+        // SAFETY: the caller's promise; writes of unaligned plain numbers.
+        unsafe {
+            let place = memory.start.as_ptr().add(memory.capacity - from_end);
+            place.cast::<u64>().write_unaligned(opaque);
+            place.add(8).cast::<u32>().write_unaligned(packed);
+        }
+    }
+
+    /// The last touch of the block by who wrote `bytes`. True: that closed the batch.
+    #[inline]
+    pub(crate) fn publish(&self, bytes: usize) -> bool {
+        self.shared.balance.fetch_add(bytes as i64, Ordering::AcqRel) + bytes as i64 == 0
+    }
+
+    /// Subtracts a sealed batch's total. True: all spans were published, the batch is closed.
+    pub(crate) fn settle(&self, total: usize) -> bool {
+        self.shared.balance.fetch_sub(total as i64, Ordering::AcqRel) == total as i64
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(memory) = self.memory.take() {
+            self.pool.give_back(memory, self.from_reserve);
+        }
+    }
+}
+
+/// Where a record goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) offset: usize,
+    pub(crate) bytes: usize,
+    pub(crate) index: u32,
+    pub(crate) delta_bytes: usize,
+}
+
+impl Place {
+    /// The place of a record at `offset` whose timestamp is `delta` from the base.
+    #[inline]
+    pub(crate) fn at(offset: usize, fixed: usize, delta: i64, index: u32) -> Self {
+        Self { offset, bytes: record_bytes(fixed, delta, index), index, delta_bytes: varlong_len(delta) }
+    }
+
+    /// Where record and entries would meet: the least capacity of a block that has this place.
+    #[inline]
+    pub(crate) fn end(self) -> usize {
+        self.offset + self.bytes + ENTRY_BYTES * (self.index as usize + 1)
+    }
+}
+
+/// The bytes and entries of a batch whose every span is published. Immutable; clones share the block.
+#[derive(Clone)]
+pub(crate) struct Closed {
+    block: Arc<Block>,
+    records: u32,
+    bytes: usize,
+}
+
+impl Closed {
+    /// # Safety
+    /// All of the first `records` records, `bytes` in all, were published, and nobody writes to the block any more.
+    pub(crate) unsafe fn new(block: Arc<Block>, records: u32, bytes: usize) -> Self {
+        block.touch.read_all();
+        Self { block, records, bytes }
+    }
+
+    pub(crate) fn block(&self) -> &Block {
+        &self.block
+    }
+
+    pub(crate) fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// The records in wire form.
+    pub(crate) fn payload(&self) -> &[u8] {
+        let Some(memory) = &self.block.memory else { return &[] };
+        // SAFETY: inside the block, initialised, and by `new`'s promise nobody writes there any more.
+        unsafe { std::slice::from_raw_parts(memory.start.as_ptr(), self.bytes) }
+    }
+
+    pub(crate) fn entry(&self, index: u32) -> Entry {
+        let Some(memory) = self.block.memory.as_ref().filter(|_| index < self.records) else {
+            return Entry { opaque: 0, delta: 0, flags: 0 };
+        };
+        let from_end = ENTRY_BYTES * (index as usize + 1);
+        // SAFETY: entries of published records lie inside the block; unaligned reads of plain numbers.
+        let (opaque, packed) = unsafe {
+            let place = memory.start.as_ptr().add(memory.capacity - from_end);
+            (place.cast::<u64>().read_unaligned(), place.add(8).cast::<u32>().read_unaligned())
+        };
+        Entry { opaque, delta: packed as i32 >> 8, flags: packed as u8 }
+    }
+
+    /// The record's own timestamp, `None` if it stands only in the record itself.
+    pub(crate) fn timestamp_ms(&self, entry: Entry) -> Option<i64> {
+        (entry.delta != DELTA_IN_RECORD).then(|| self.block.base_timestamp_ms + i64::from(entry.delta))
+    }
+
+    pub(crate) fn max_timestamp_ms(&self) -> i64 {
+        self.block.shared.max_timestamp_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn marks(&self) -> Marks {
+        Marks(self.block.shared.marks.load(Ordering::Relaxed))
+    }
+
+    /// The same block with fewer records: the first half of a split.
+    pub(crate) fn prefix(&self, records: u32, bytes: usize) -> Self {
+        debug_assert!(records <= self.records && bytes <= self.bytes);
+        Self { block: Arc::clone(&self.block), records: records.min(self.records), bytes: bytes.min(self.bytes) }
+    }
+}

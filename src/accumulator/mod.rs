@@ -1,0 +1,275 @@
+//! Records into batches: append in place, queues by partition, and the memory that all of it lives in.
+//!
+//! Five lines tell it: `append` reserves a span in the partition's open batch with one compare-exchange and encodes the
+//! record there; the batch is *sealed* when it is full, lingered or wanted; it is *closed* when its last writer is out;
+//! its partition goes on the list of the network thread that leads it; that thread *collects* it. Memory returns when
+//! the last handle on the batch is dropped.
+
+mod batch;
+mod block;
+mod partition;
+mod pool;
+mod ready;
+mod unfated;
+mod word;
+
+#[cfg(all(test, loom))]
+mod explored;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use batch::{Batch, Payload};
+pub use block::NewRecord;
+pub use partition::{Collected, GivenUp, Partition, Stall};
+pub use pool::Signal;
+pub use ready::Inbox;
+pub use unfated::Unfated;
+
+pub(crate) use block::{Entry, QUIET, WAITER};
+
+use crate::protocol::compression::{Codec, Compressor, max_compressed_len};
+use crate::sync::Shelf;
+use crate::time::Time;
+use block::Memory;
+use pool::{Classes, Pool, Refused, Ticket};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes that the wire puts in front of a batch's records.
+pub const BATCH_HEADER_BYTES: usize = 61;
+
+/// What the accumulator has to know.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `buffer.memory`: everything that batches hold.
+    pub memory_bytes: usize,
+    /// The part of it that is kept from appenders.
+    pub reserve_bytes: usize,
+    /// `batch.size`, header included.
+    pub batch_bytes: usize,
+    /// `linger.ms`.
+    pub linger: Duration,
+    /// `delivery.timeout.ms`.
+    pub delivery_timeout: Duration,
+    /// Batches are compressed before they go out.
+    pub compresses: bool,
+}
+
+/// See the file's first line.
+pub struct Accumulator {
+    pool: Arc<Pool>,
+    linger: Duration,
+    delivery_timeout: Duration,
+    compresses: bool,
+    partitions: Shelf<Arc<Partition>>,
+    inboxes: Shelf<Arc<Inbox>>,
+    /// Batches without a fate, for `flush`.
+    pub unfated: Unfated,
+}
+
+impl Accumulator {
+    /// `freed` is called, without a lock held, when memory may be there for a sender that went away without.
+    #[must_use]
+    pub fn new(limits: &Limits, freed: Signal) -> Self {
+        let classes = Classes::new(limits.batch_bytes, BATCH_HEADER_BYTES);
+        Self {
+            pool: Arc::new(Pool::new(classes, limits.memory_bytes, limits.reserve_bytes, freed)),
+            linger: limits.linger,
+            delivery_timeout: limits.delivery_timeout,
+            compresses: limits.compresses,
+            partitions: Shelf::new(),
+            inboxes: Shelf::new(),
+            unfated: Unfated::default(),
+        }
+    }
+
+    /// Gives the next network thread its list. They are numbered from 0 in the order of these calls.
+    pub fn add_inbox(&self, inbox: Arc<Inbox>) {
+        self.inboxes.push(inbox);
+    }
+
+    /// The list of a network thread.
+    pub fn inbox(&self, thread: u32) -> Option<&Arc<Inbox>> {
+        self.inboxes.get(thread as usize)
+    }
+
+    /// One more partition. They are numbered from 0 in the order of these calls.
+    pub fn add_partition(&self, topic: u32, index: i32) -> Option<Arc<Partition>> {
+        let number = u32::try_from(self.partitions.len()).ok()?;
+        let partition = Arc::new(Partition::new(number, topic, index));
+        self.partitions.push(Arc::clone(&partition))?;
+        Some(partition)
+    }
+
+    /// The partition of this number.
+    #[inline]
+    pub fn partition(&self, number: u32) -> Option<&Arc<Partition>> {
+        self.partitions.get(number as usize)
+    }
+
+    /// All partitions there are now.
+    pub fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.partitions.iter()
+    }
+
+    /// Appends a record; see [`Partition::append`]. Never waits.
+    #[inline]
+    pub fn append(
+        &self,
+        partition: &Partition,
+        record: &NewRecord<'_>,
+        stop_at_boundary: bool,
+        clock: &impl Fn() -> Time,
+    ) -> Result<(), Stall> {
+        partition.append(self, record, stop_at_boundary, clock)
+    }
+
+    /// Waits at most `span` for what an append lacked; the caller tries again. [`Self::leave_line`] must follow.
+    pub fn wait(&self, partition: &Partition, stall: Stall, record: &NewRecord<'_>, span: Duration) {
+        let end = block::Place::at(0, record.body.fixed_bytes(), 0, 0).end();
+        partition.wait(self, stall, end, span);
+    }
+
+    /// A thread that called [`Self::wait`] has its record in, or gave up.
+    pub fn leave_line(&self, partition: &Partition) {
+        partition.leave_line(self);
+    }
+
+    /// A sender went away for want of memory: signal it when there is some.
+    pub fn want_memory(&self) {
+        self.pool.want();
+        self.wake_all();
+    }
+
+    /// Lists a partition with the thread that leads it, which wakes up if it would sleep beyond `due`.
+    pub fn list(&self, partition: &Partition, due: Time) {
+        if let Some(inbox) = self.inboxes.get(partition.leader() as usize) {
+            inbox.list(partition, due);
+        }
+    }
+
+    /// Seals every open batch and lists its partition.
+    pub fn seal_all(&self) {
+        for partition in self.partitions.iter() {
+            partition.seal(self);
+            self.list(partition, Time::ZERO);
+        }
+    }
+
+    /// Makes a partition's open batch due at once.
+    pub fn hurry(&self, partition: &Partition) {
+        partition.hurry();
+        self.list(partition, Time::ZERO);
+    }
+
+    /// Accepts nothing more, seals everything, wakes everybody who waits to be accepted.
+    pub fn shut(&self) {
+        for partition in self.partitions.iter() {
+            partition.shut();
+            self.list(partition, Time::ZERO);
+        }
+        self.pool.close();
+        self.wake_all();
+    }
+
+    /// Records ever accepted.
+    pub fn accepted(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.accepted()).sum()
+    }
+
+    /// Every open batch is due, because somebody waits for memory.
+    pub fn is_short(&self) -> bool {
+        self.pool.is_short()
+    }
+
+    /// Bytes that batches hold: of the appenders' part and of the reserve.
+    pub fn memory_used(&self) -> (usize, usize) {
+        self.pool.used()
+    }
+
+    /// Blocks ever taken, and bytes of blocks that wait to be used again.
+    pub fn traffic(&self) -> (u64, usize) {
+        self.pool.traffic()
+    }
+
+    /// Gives unused blocks back to the system.
+    pub fn trim(&self) {
+        self.pool.trim();
+    }
+
+    /// Compresses a batch for the wire. False: there was no room for the copy now.
+    pub fn compress(&self, batch: &Batch, codec: Codec, level: i32, compressor: &mut Compressor) -> bool {
+        if batch.is_prepared() {
+            return true;
+        }
+        let plain = batch.plain();
+        let charged = max_compressed_len(codec, plain.len());
+        if !self.pool.take_reserve(charged) {
+            return false;
+        }
+        let mut bytes = Vec::new();
+        if compressor.compress(codec, level, plain, &mut bytes).is_err() || bytes.len() >= plain.len() {
+            // What does not get smaller goes out as it is.
+            self.pool.give_reserve(charged);
+            batch.set_plain();
+            return true;
+        }
+        bytes.shrink_to_fit();
+        self.pool.give_reserve(charged.saturating_sub(bytes.len()));
+        let held = bytes.len().min(charged);
+        batch.set_compressed(bytes, codec as i16, held, &self.pool);
+        true
+    }
+
+    /// Makes two batches of one. `Ok(None)`: no memory for it now, try again; `Err(())`: it cannot be done.
+    #[expect(clippy::result_unit_err, reason = "there is nothing more to say")]
+    pub fn split(&self, batch: &Batch) -> Result<Option<(Batch, Batch)>, ()> {
+        match batch.split(&self.pool) {
+            Ok(halves) => {
+                self.unfated.register_in(batch.epoch());
+                if let Some(partition) = self.partition(batch.partition) {
+                    partition.was_split();
+                }
+                Ok(Some(halves))
+            }
+            Err(Refused::Full) => Ok(None),
+            Err(Refused::Never) => Err(()),
+        }
+    }
+
+    fn wake_all(&self) {
+        for inbox in self.inboxes.iter() {
+            inbox.nudge();
+        }
+    }
+
+    /// A block for a shared batch: what a place in the line was granted, else what is free.
+    fn take_block(&self, class: usize, bytes: usize, ticket: Option<&Arc<Ticket>>) -> Result<(Memory, usize), Refused> {
+        let Some(ticket) = ticket else { return self.pool.take(class, bytes) };
+        let memory = self.redeem(bytes, ticket)?;
+        match self.pool.class_of(memory.capacity()) {
+            Some(class) => Ok((memory, class)),
+            None => {
+                self.pool.give_back(memory, false);
+                Err(Refused::Full)
+            }
+        }
+    }
+
+    fn take_exact(&self, bytes: usize, ticket: Option<&Arc<Ticket>>) -> Result<Memory, Refused> {
+        match ticket {
+            Some(ticket) => self.redeem(bytes, ticket),
+            None => self.pool.take_exact(bytes),
+        }
+    }
+
+    fn redeem(&self, bytes: usize, ticket: &Arc<Ticket>) -> Result<Memory, Refused> {
+        self.pool.redeem(ticket, bytes).ok_or(Refused::Full)
+    }
+
+    fn stand_in_line(&self, bytes: usize) -> Arc<Ticket> {
+        let ticket = self.pool.enroll(bytes, !self.pool.classes.shares(bytes));
+        self.wake_all();
+        ticket
+    }
+}

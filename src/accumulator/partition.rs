@@ -1,0 +1,575 @@
+//! A partition's open batch and its queue of sealed ones: where records are appended, by any thread, without a lock.
+
+use super::Accumulator;
+use super::batch::Batch;
+use super::block::{Block, Closed, NewRecord, Place};
+use super::pool::{Refused, Ticket};
+use super::word::{COUNT_MAX, SLOTS, Word};
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::time::Time;
+use crossbeam_utils::CachePadded;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Why a record could not be appended at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// The open batch has ended; this many bytes were in it. Only for who asked to stop here, to choose another
+    /// partition.
+    Boundary(usize),
+    /// Another thread is opening a batch, or an old one still waits for a writer.
+    Busy,
+    /// No memory.
+    Memory,
+    /// No more records are accepted.
+    Closed,
+    /// The system gave no memory, or the record is larger than all of it.
+    Impossible,
+}
+
+/// Why a batch ends before its fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// Its time ran out.
+    TimedOut,
+    /// The application purged it, or closed the producer.
+    Purged,
+}
+
+/// What a network thread takes out of a partition.
+#[derive(Default)]
+pub struct Collected {
+    /// Closed batches, in order.
+    pub batches: Vec<Batch>,
+    /// Numbers of batches that will not come.
+    pub gaps: Vec<u64>,
+    /// Batches that were given up while a writer was still inside, and are closed now.
+    pub given_up: Vec<(Batch, GivenUp)>,
+    /// When the open batch is due; `Time::NEVER` without one.
+    pub due: Time,
+    /// When the open batch must be sealed whatever happens, because its time to be delivered is over.
+    pub expires: Time,
+    /// When the oldest sealed batch that still has a writer inside is to be given up; `Time::NEVER` without one.
+    pub deadline: Time,
+}
+
+/// A block of the slot's generation and its base timestamp.
+struct Slot {
+    block: AtomicPtr<Block>,
+    base_timestamp_ms: AtomicI64,
+}
+
+/// A sealed batch.
+struct Sealed {
+    block: Arc<Block>,
+    slot: Option<usize>,
+    number: u64,
+    records: u32,
+    bytes: usize,
+    closed: bool,
+    given_up: Option<GivenUp>,
+}
+
+struct State {
+    open: Option<Arc<Block>>,
+    opening: bool,
+    closed: bool,
+    /// Class of the next block.
+    class: usize,
+    /// When the open batch is due.
+    due: Time,
+    queue: VecDeque<Sealed>,
+    /// Given up, but a writer is still inside.
+    abandoned: Vec<Sealed>,
+    slot_busy: [bool; SLOTS],
+    next_number: u64,
+    sealed_records: u64,
+    /// This partition's place in the line for memory, and whether a thread stands there.
+    ticket: Option<Arc<Ticket>>,
+    standing: bool,
+    waiting: usize,
+}
+
+/// One partition of one topic. Made once, never moved or freed while the producer lives.
+pub struct Partition {
+    word: CachePadded<AtomicU64>,
+    slots: CachePadded<[Slot; SLOTS]>,
+    state: Mutex<State>,
+    changed: Condvar,
+    pub(crate) listed: AtomicBool,
+    /// The network thread that leads it.
+    leader: AtomicU32,
+    has_leader: AtomicBool,
+    /// Sealed batches without a fate: what the adaptive partitioner goes by.
+    queued: AtomicU32,
+    /// Dense over all topics.
+    pub number: u32,
+    /// The topic's number.
+    pub topic: u32,
+    /// Kafka's number of it.
+    pub index: i32,
+}
+
+impl Partition {
+    pub(crate) fn new(number: u32, topic: u32, index: i32) -> Self {
+        let slot =
+            || Slot { block: AtomicPtr::new(std::ptr::null_mut()), base_timestamp_ms: AtomicI64::new(0) };
+        let state = State {
+            open: None,
+            opening: false,
+            closed: false,
+            class: 0,
+            due: Time::NEVER,
+            queue: VecDeque::new(),
+            abandoned: Vec::new(),
+            slot_busy: [false; SLOTS],
+            next_number: 0,
+            sealed_records: 0,
+            ticket: None,
+            standing: false,
+            waiting: 0,
+        };
+        Self {
+            word: CachePadded::new(AtomicU64::new(Word::start().0)),
+            slots: CachePadded::new([slot(), slot(), slot(), slot()]),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            listed: AtomicBool::new(false),
+            leader: AtomicU32::new(0),
+            has_leader: AtomicBool::new(false),
+            queued: AtomicU32::new(0),
+            number,
+            topic,
+            index,
+        }
+    }
+
+    fn word(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    /// The network thread whose list it goes on.
+    pub fn leader(&self) -> u32 {
+        self.leader.load(Ordering::Acquire)
+    }
+
+    /// Sets the network thread, 0 for none.
+    pub fn set_leader(&self, thread: u32) {
+        self.leader.store(thread, Ordering::Release);
+        self.has_leader.store(thread != 0, Ordering::Relaxed);
+    }
+
+    /// Whether some broker leads it.
+    pub fn has_leader(&self) -> bool {
+        self.has_leader.load(Ordering::Relaxed)
+    }
+
+    /// Sealed batches that have no fate yet.
+    pub fn queued(&self) -> u32 {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// A batch of it has its fate.
+    pub fn fated(&self) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A batch of it was split: two fates are to come instead of one.
+    pub fn was_split(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records ever accepted.
+    pub(crate) fn accepted(&self) -> u64 {
+        let state = self.state.lock();
+        let word = self.word();
+        let open = if word.is_sealed() { 0 } else { word.count() };
+        state.sealed_records + u64::from(open)
+    }
+
+    /// Appends a record to the open batch, or opens one with it. Never waits.
+    ///
+    /// With `stop_at_boundary` a batch is not opened: the caller may want another partition for it.
+    #[inline]
+    pub(crate) fn append(
+        &self,
+        house: &Accumulator,
+        record: &NewRecord<'_>,
+        stop_at_boundary: bool,
+        clock: &impl Fn() -> Time,
+    ) -> Result<(), Stall> {
+        let fixed = record.body.fixed_bytes();
+        let mut lost = 0;
+        loop {
+            let word = self.word();
+            if word.is_sealed() {
+                if stop_at_boundary {
+                    return Err(Stall::Boundary(word.bytes()));
+                }
+                if self.open(house, record, fixed, clock)? {
+                    return Ok(());
+                }
+                continue;
+            }
+            // Before the exchange only the partition's own memory is read: the block may be gone by now.
+            let Some(slot) = self.slots.get(word.slot()) else { continue };
+            let base = slot.base_timestamp_ms.load(Ordering::Relaxed);
+            let place = Place::at(word.bytes(), fixed, record.timestamp_ms.wrapping_sub(base), word.count());
+            let records_end = place.offset + place.bytes;
+            if place.end() > house.pool.classes.capacity(word.class())
+                || records_end > house.pool.classes.records_bytes_max
+                || word.count() == COUNT_MAX
+            {
+                if !house.pool.classes.shares(place.bytes) {
+                    return self.append_alone(house, record, fixed, clock);
+                }
+                self.seal_full(house, word);
+                continue;
+            }
+            let next = word.with_record(place.bytes);
+            if self.word.compare_exchange(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                for _ in 0..1 << lost {
+                    std::hint::spin_loop();
+                }
+                lost = (lost + 1).min(4);
+                #[cfg(loom)]
+                loom::thread::yield_now();
+                continue;
+            }
+            let block = slot.block.load(Ordering::Acquire);
+            // SAFETY: the exchange reserved a span in the batch of this word, so its block is open or sealed and not
+            // closed; the partition's state holds it until it is closed, and that needs our publish below.
+            let block = unsafe { &*block };
+            let base = slot.base_timestamp_ms.load(Ordering::Relaxed);
+            // SAFETY: `place` is the span that the exchange reserved, checked against the class's capacity, which is
+            // the block's.
+            unsafe { block.write(record, fixed, place, base) };
+            if block.publish(place.bytes) {
+                self.close(house, word.generation());
+            }
+            return Ok(());
+        }
+    }
+
+    /// Opens a batch with this record in it. `Ok(false)`: another thread was first, look again.
+    #[cold]
+    fn open(
+        &self,
+        house: &Accumulator,
+        record: &NewRecord<'_>,
+        fixed: usize,
+        clock: &impl Fn() -> Time,
+    ) -> Result<bool, Stall> {
+        let place = Place::at(0, fixed, 0, 0);
+        if !house.pool.classes.shares(place.bytes) {
+            return self.append_alone(house, record, fixed, clock).map(|()| true);
+        }
+        let mut state = self.state.lock();
+        let word = self.word();
+        if state.closed {
+            return Err(Stall::Closed);
+        }
+        if !word.is_sealed() {
+            return Ok(false);
+        }
+        let next = word.opened(0, 0);
+        if state.opening || state.slot_busy.get(next.slot()).copied().unwrap_or(true) {
+            return Err(Stall::Busy);
+        }
+        state.opening = true;
+        let (class, ticket) = (state.class, state.ticket.clone());
+        drop(state);
+
+        let taken = house.take_block(class, place.end(), ticket.as_ref());
+        let (memory, class) = match taken {
+            Ok(taken) => taken,
+            Err(refused) => {
+                self.state.lock().opening = false;
+                self.changed.notify_all();
+                self.leave_small_place(house, ticket.as_ref());
+                return Err(if refused == Refused::Full { Stall::Memory } else { Stall::Impossible });
+            }
+        };
+        let epoch = house.unfated.register();
+        let opened = clock();
+        let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms, opened, epoch);
+        let block = Arc::new(block);
+
+        let mut state = self.state.lock();
+        state.opening = false;
+        if ticket.is_some() {
+            state.ticket = None;
+        }
+        if state.closed {
+            drop(state);
+            house.unfated.done(epoch);
+            self.changed.notify_all();
+            return Err(Stall::Closed);
+        }
+        let next = self.word().opened(class, place.bytes);
+        let Some(slot) = self.slots.get(next.slot()) else { return Err(Stall::Busy) };
+        if let Some(busy) = state.slot_busy.get_mut(next.slot()) {
+            *busy = true;
+        }
+        slot.block.store(Arc::as_ptr(&block).cast_mut(), Ordering::Release);
+        slot.base_timestamp_ms.store(record.timestamp_ms, Ordering::Relaxed);
+        state.open = Some(Arc::clone(&block));
+        state.due = opened + house.linger;
+        let due = state.due;
+        self.word.store(next.0, Ordering::Release);
+        let awaited = state.waiting > 0;
+        drop(state);
+        if awaited {
+            self.changed.notify_all();
+        }
+        // SAFETY: the word was stored with this record in it: its first span is ours.
+        unsafe { block.write(record, fixed, place, record.timestamp_ms) };
+        if block.publish(place.bytes) {
+            self.close(house, next.generation());
+        } else {
+            house.list(self, due);
+        }
+        Ok(true)
+    }
+
+    /// A record too large to share: a batch of its own, in a block of its size.
+    #[cold]
+    fn append_alone(
+        &self,
+        house: &Accumulator,
+        record: &NewRecord<'_>,
+        fixed: usize,
+        clock: &impl Fn() -> Time,
+    ) -> Result<(), Stall> {
+        let place = Place::at(0, fixed, 0, 0);
+        let ticket = {
+            let state = self.state.lock();
+            if state.closed {
+                return Err(Stall::Closed);
+            }
+            state.ticket.clone()
+        };
+        let memory = house.take_exact(place.end(), ticket.as_ref()).map_err(|refused| {
+            self.leave_small_place(house, ticket.as_ref());
+            if refused == Refused::Full { Stall::Memory } else { Stall::Impossible }
+        })?;
+        let epoch = house.unfated.register();
+        let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms, clock(), epoch);
+        // SAFETY: nobody else has this block, and it was made to hold exactly this record.
+        unsafe { block.write(record, fixed, place, record.timestamp_ms) };
+        let mut state = self.state.lock();
+        if ticket.is_some() {
+            state.ticket = None;
+        }
+        if state.closed {
+            drop(state);
+            drop(block);
+            house.unfated.done(epoch);
+            return Err(Stall::Closed);
+        }
+        self.seal_locked(&mut state);
+        self.enqueue(&mut state, Arc::new(block), None, 1, place.bytes, true);
+        drop(state);
+        house.list(self, Time::ZERO);
+        Ok(())
+    }
+
+    fn enqueue(
+        &self,
+        state: &mut State,
+        block: Arc<Block>,
+        slot: Option<usize>,
+        records: u32,
+        bytes: usize,
+        closed: bool,
+    ) {
+        let number = state.next_number;
+        state.next_number += 1;
+        state.sealed_records += u64::from(records);
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        state.queue.push_back(Sealed { block, slot, number, records, bytes, closed, given_up: None });
+    }
+
+    /// Seals the open batch, if there is one. Nobody waits for a writer inside it.
+    fn seal_locked(&self, state: &mut MutexGuard<'_, State>) -> bool {
+        let Some(block) = state.open.take() else { return false };
+        let word = Word(self.word.fetch_or(Word::SEALED, Ordering::AcqRel));
+        let closed = block.settle(word.bytes());
+        if closed {
+            if let Some(busy) = state.slot_busy.get_mut(word.slot()) {
+                *busy = false;
+            }
+        }
+        state.due = Time::NEVER;
+        self.enqueue(state, block, Some(word.slot()), word.count(), word.bytes(), closed);
+        true
+    }
+
+    #[cold]
+    fn seal_full(&self, house: &Accumulator, seen: Word) {
+        let mut state = self.state.lock();
+        let word = self.word();
+        if word.is_sealed() || word.generation() != seen.generation() {
+            return;
+        }
+        self.seal_locked(&mut state);
+        state.class = (seen.class() + 1).min(house.pool.classes.top());
+        drop(state);
+        house.list(self, Time::ZERO);
+    }
+
+    /// Seals the open batch because somebody wants it to go out: linger, flush, memory, close.
+    pub fn seal(&self, house: &Accumulator) {
+        let mut state = self.state.lock();
+        let word = self.word();
+        if !self.seal_locked(&mut state) {
+            return;
+        }
+        if word.class() == state.class && word.bytes() < house.pool.classes.capacity(word.class()) / 8 {
+            state.class = state.class.saturating_sub(1);
+        }
+    }
+
+    /// Makes the open batch due at once.
+    pub(crate) fn hurry(&self) {
+        let mut state = self.state.lock();
+        if state.open.is_some() {
+            state.due = Time::ZERO;
+        }
+    }
+
+    /// The last writer of a sealed batch was inside until now.
+    #[cold]
+    fn close(&self, house: &Accumulator, generation: u16) {
+        let slot = usize::from(generation) % SLOTS;
+        let mut state = self.state.lock();
+        let State { queue, abandoned, slot_busy, .. } = &mut *state;
+        let of_slot = |sealed: &&mut Sealed| sealed.slot == Some(slot) && !sealed.closed;
+        if let Some(sealed) = queue.iter_mut().chain(abandoned.iter_mut()).find(of_slot) {
+            sealed.closed = true;
+        }
+        if let Some(busy) = slot_busy.get_mut(slot) {
+            *busy = false;
+        }
+        drop(state);
+        self.changed.notify_all();
+        house.list(self, Time::ZERO);
+    }
+
+    /// Takes what is closed, gives up what is too old, and says when to look again.
+    pub fn collect(&self, house: &Accumulator, now: Time) -> Collected {
+        let mut collected = Collected { deadline: Time::NEVER, ..Collected::default() };
+        let mut state = self.state.lock();
+        while let Some(front) = state.queue.front() {
+            let deadline = front.block.opened + house.delivery_timeout;
+            if !front.closed && deadline > now {
+                collected.deadline = deadline;
+                break;
+            }
+            let Some(mut sealed) = state.queue.pop_front() else { break };
+            if sealed.closed {
+                collected.batches.push(self.batch(house, sealed));
+            } else {
+                sealed.given_up = Some(GivenUp::TimedOut);
+                collected.gaps.push(sealed.number);
+                state.abandoned.push(sealed);
+            }
+        }
+        self.take_abandoned(house, &mut state, &mut collected);
+        collected.due = state.due;
+        collected.expires = state.open.as_ref().map_or(Time::NEVER, |open| open.opened + house.delivery_timeout);
+        collected
+    }
+
+    fn take_abandoned(&self, house: &Accumulator, state: &mut State, collected: &mut Collected) {
+        let (closed, open) = std::mem::take(&mut state.abandoned).into_iter().partition(|sealed: &Sealed| sealed.closed);
+        state.abandoned = open;
+        let closed: Vec<Sealed> = closed;
+        for sealed in closed {
+            let why = sealed.given_up.unwrap_or(GivenUp::TimedOut);
+            collected.given_up.push((self.batch(house, sealed), why));
+        }
+    }
+
+    fn batch(&self, house: &Accumulator, sealed: Sealed) -> Batch {
+        // SAFETY: a closed batch has every span published, and no word leads to its block any more.
+        let closed = unsafe { Closed::new(sealed.block, sealed.records, sealed.bytes) };
+        Batch::new(closed, self.number, sealed.number, house.compresses)
+    }
+
+    /// Gives up everything that no network thread has taken yet: sealed batches and the open one.
+    pub fn purge(&self, house: &Accumulator) -> Collected {
+        let mut collected = Collected { deadline: Time::NEVER, due: Time::NEVER, expires: Time::NEVER, ..Collected::default() };
+        let mut state = self.state.lock();
+        self.seal_locked(&mut state);
+        while let Some(mut sealed) = state.queue.pop_front() {
+            collected.gaps.push(sealed.number);
+            sealed.given_up = Some(GivenUp::Purged);
+            state.abandoned.push(sealed);
+        }
+        self.take_abandoned(house, &mut state, &mut collected);
+        collected
+    }
+
+    /// Accepts nothing more. What was accepted before this returns is sealed, exactly.
+    pub(crate) fn shut(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        self.seal_locked(&mut state);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Waits at most `span` for what `stall` says is missing. May return early; the caller looks again.
+    pub(crate) fn wait(&self, house: &Accumulator, stall: Stall, bytes: usize, span: std::time::Duration) {
+        let mut state = self.state.lock();
+        let word = self.word();
+        if state.closed || !(word.is_sealed() || stall == Stall::Memory) {
+            return;
+        }
+        if stall != Stall::Memory || state.standing {
+            let missing = match stall {
+                Stall::Memory => true,
+                _ => state.opening || state.slot_busy.get(word.opened(0, 0).slot()).copied().unwrap_or(false),
+            };
+            if missing {
+                state.waiting += 1;
+                self.changed.wait_for(&mut state, span);
+                state.waiting -= 1;
+            }
+            return;
+        }
+        state.standing = true;
+        let ticket = state.ticket.clone();
+        drop(state);
+        let ticket = ticket.unwrap_or_else(|| house.stand_in_line(bytes));
+        self.state.lock().ticket = Some(Arc::clone(&ticket));
+        house.pool.wait(&ticket, span);
+        self.state.lock().standing = false;
+        self.changed.notify_all();
+    }
+
+    /// A waiter of this partition is done, with its record in or without: nobody keeps a place in line for nothing.
+    pub(crate) fn leave_line(&self, house: &Accumulator) {
+        let mut state = self.state.lock();
+        let idle = !state.standing && state.waiting == 0 && !state.opening;
+        let ticket = if idle { state.ticket.take() } else { None };
+        drop(state);
+        if let Some(ticket) = ticket {
+            house.pool.cancel(&ticket);
+        }
+        self.changed.notify_all();
+    }
+
+    /// A granted place that is too small for who came with it is given up, so that a larger one can be asked for.
+    fn leave_small_place(&self, house: &Accumulator, ticket: Option<&Arc<Ticket>>) {
+        let Some(ticket) = ticket.filter(|ticket| ticket.is_granted()) else { return };
+        let mut state = self.state.lock();
+        if state.ticket.as_ref().is_some_and(|other| Arc::ptr_eq(other, ticket)) {
+            state.ticket = None;
+        }
+        drop(state);
+        house.pool.cancel(ticket);
+    }
+}

@@ -1,0 +1,338 @@
+//! What the accumulator promises, with real threads; `explored.rs` has the interleavings one by one.
+
+use super::block::Place;
+use super::*;
+use crate::protocol::record::{Header, RecordBody, records};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+fn limits() -> Limits {
+    Limits {
+        memory_bytes: 8 << 20,
+        reserve_bytes: 1 << 20,
+        batch_bytes: 16 << 10,
+        linger: Duration::from_millis(5),
+        delivery_timeout: Duration::from_secs(120),
+        compresses: false,
+    }
+}
+
+fn house(limits: &Limits) -> Accumulator {
+    let house = Accumulator::new(limits, Box::new(|| ()));
+    house.add_inbox(Arc::new(Inbox::new(Box::new(|| ()))));
+    house
+}
+
+fn record<'a>(value: &'a [u8], timestamp_ms: i64, opaque: u64) -> NewRecord<'a> {
+    NewRecord { body: RecordBody { key: None, value: Some(value), headers: &[] }, timestamp_ms, opaque, flags: 0 }
+}
+
+fn at(nanos: u64) -> impl Fn() -> Time {
+    move || Time(nanos)
+}
+
+/// Every record of a batch with its entry, checked against each other.
+fn read(batch: &Batch) -> Vec<(u64, i64, Vec<u8>)> {
+    let decoded: Vec<_> = records(batch.plain()).map(|record| record.expect("a whole record")).collect();
+    assert_eq!(decoded.len(), batch.records() as usize);
+    let mut max = i64::MIN;
+    let rows = decoded.iter().enumerate().map(|(index, record)| {
+        assert_eq!(record.offset_delta, index as i32);
+        let entry = batch.entry(index as u32);
+        let timestamp_ms = batch.base_timestamp_ms() + record.timestamp_delta;
+        assert_eq!(batch.timestamp_ms(index as u32, entry), timestamp_ms);
+        max = max.max(timestamp_ms);
+        (entry.opaque, timestamp_ms, record.value.unwrap_or(&[]).to_vec())
+    });
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(batch.max_timestamp_ms(), max);
+    rows
+}
+
+#[test]
+fn a_record_comes_back_as_it_was_given() {
+    let house = house(&limits());
+    let partition = house.add_partition(1, 0).unwrap();
+    let headers = [Header { name: b"h", value: Some(b"v") }, Header { name: b"h", value: None }];
+    let body = RecordBody { key: Some(b"key"), value: None, headers: &headers };
+    let record = NewRecord { body, timestamp_ms: 1_700_000_000_000, opaque: 7, flags: QUIET };
+    house.append(&partition, &record, false, &at(5)).unwrap();
+    assert_eq!(house.accepted(), 1);
+    partition.seal(&house);
+    let collected = partition.collect(&house, Time(6));
+    let [batch] = &collected.batches[..] else { panic!("one batch") };
+    assert_eq!((batch.records(), batch.opened(), batch.base_timestamp_ms()), (1, Time(5), 1_700_000_000_000));
+    let decoded = records(batch.plain()).next().unwrap().unwrap();
+    assert_eq!(decoded.body(), body);
+    assert_eq!((batch.entry(0).opaque, batch.entry(0).flags & QUIET), (7, QUIET));
+    assert_eq!(house.accepted(), 1);
+}
+
+#[test]
+fn timestamps_in_any_order_and_of_any_distance_are_kept() {
+    let house = house(&limits());
+    let partition = house.add_partition(1, 0).unwrap();
+    let times = [1_000_000_000_000, 0, i64::MAX, 999_999_999_999, 1_000_008_388_607, 1_000_008_388_608, 5];
+    for (number, time) in times.iter().enumerate() {
+        house.append(&partition, &record(b"x", *time, number as u64), false, &at(1)).unwrap();
+    }
+    partition.seal(&house);
+    let rows = read(&partition.collect(&house, Time(2)).batches[0]);
+    assert_eq!(rows.iter().map(|row| row.1).collect::<Vec<_>>(), times);
+}
+
+#[test]
+fn blocks_grow_with_the_rate_and_shrink_with_silence() {
+    let house = house(&limits());
+    let partition = house.add_partition(1, 0).unwrap();
+    let value = vec![7; 100];
+    for number in 0..2_000 {
+        house.append(&partition, &record(&value, 1, number), false, &at(1)).unwrap();
+    }
+    let sizes: Vec<u32> = partition.collect(&house, Time(2)).batches.iter().map(Batch::records).collect();
+    assert!(sizes[0] < 10 && sizes[1] < 40, "the first blocks are small: {sizes:?}");
+    let top = *sizes.last().unwrap();
+    assert!(top > 140, "the top block holds batch.size: {sizes:?}");
+    assert!(sizes.iter().rev().skip(1).take(5).all(|size| *size == top), "{sizes:?}");
+    for _ in 0..4 {
+        partition.seal(&house);
+        house.append(&partition, &record(&value, 1, 0), false, &at(1)).unwrap();
+    }
+    partition.seal(&house);
+    partition.collect(&house, Time(2));
+    house.trim();
+    house.append(&partition, &record(&value, 1, 0), false, &at(1)).unwrap();
+    assert!(house.memory_used().0 < 3 << 10, "{:?}", house.memory_used());
+}
+
+#[test]
+fn a_record_above_batch_size_is_a_batch_of_its_own_and_keeps_its_place() {
+    let house = house(&limits());
+    let partition = house.add_partition(1, 0).unwrap();
+    let large = vec![9; 100_000];
+    house.append(&partition, &record(b"before", 1, 0), false, &at(1)).unwrap();
+    house.append(&partition, &record(&large, 2, 1), false, &at(1)).unwrap();
+    house.append(&partition, &record(b"after", 3, 2), false, &at(1)).unwrap();
+    partition.seal(&house);
+    let collected = partition.collect(&house, Time(2));
+    let opaques: Vec<_> = collected.batches.iter().flat_map(read).map(|row| row.0).collect();
+    assert_eq!(opaques, [0, 1, 2]);
+    assert_eq!(collected.batches.iter().map(|batch| batch.number).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(collected.batches[1].plain().len(), Place::at(0, 1 + 1 + 3 + 100_000 + 1, 0, 0).bytes);
+}
+
+#[test]
+fn memory_is_bounded_comes_back_and_wakes_who_waits() {
+    let tight = Limits { memory_bytes: 64 << 10, reserve_bytes: 8 << 10, ..limits() };
+    let house = house(&tight);
+    let partition = house.add_partition(1, 0).unwrap();
+    let value = vec![1; 500];
+    let mut accepted = 0;
+    let stall = loop {
+        match house.append(&partition, &record(&value, 1, accepted), false, &at(1)) {
+            Ok(()) => accepted += 1,
+            Err(stall) => break stall,
+        }
+        assert!(house.memory_used().0 <= tight.memory_bytes - tight.reserve_bytes);
+    };
+    assert_eq!(stall, Stall::Memory);
+    assert!(accepted > 70, "a full buffer holds most of its bytes as records: {accepted}");
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let new = record(&value, 1, accepted);
+            loop {
+                match house.append(&partition, &new, false, &at(1)) {
+                    Ok(()) => break,
+                    Err(stall) => house.wait(&partition, stall, &new, Duration::from_secs(60)),
+                }
+            }
+            house.leave_line(&partition);
+        });
+        while !house.is_short() {
+            std::thread::yield_now();
+        }
+        let batches = partition.collect(&house, Time(2)).batches;
+        assert_eq!(batches.iter().map(|batch| u64::from(batch.records())).sum::<u64>(), accepted);
+        drop(batches);
+        waiter.join().unwrap();
+    });
+    assert!(!house.is_short());
+    partition.seal(&house);
+    drop(partition.collect(&house, Time(3)));
+    assert_eq!(house.memory_used(), (0, 0));
+}
+
+#[test]
+fn who_gives_up_waiting_leaves_nothing_behind() {
+    let tight = Limits { memory_bytes: 64 << 10, reserve_bytes: 8 << 10, ..limits() };
+    let house = house(&tight);
+    let partition = house.add_partition(1, 0).unwrap();
+    let other = house.add_partition(1, 1).unwrap();
+    let value = vec![1; 500];
+    while house.append(&partition, &record(&value, 1, 0), false, &at(1)).is_ok() {}
+    let new = record(&value, 1, 0);
+    for _ in 0..3 {
+        let stall = house.append(&other, &new, false, &at(1)).unwrap_err();
+        house.wait(&other, stall, &new, Duration::ZERO);
+        house.leave_line(&other);
+    }
+    assert!(!house.is_short());
+    partition.seal(&house);
+    drop(partition.collect(&house, Time(2)));
+    assert_eq!(house.memory_used(), (0, 0));
+    house.append(&other, &new, false, &at(1)).unwrap();
+}
+
+#[test]
+fn a_sender_that_did_not_wait_is_told_when_there_is_room() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let tell = Arc::clone(&told);
+    let tight = Limits { memory_bytes: 64 << 10, reserve_bytes: 8 << 10, ..limits() };
+    let house = Accumulator::new(&tight, Box::new(move || drop(tell.fetch_add(1, Ordering::SeqCst))));
+    house.add_inbox(Arc::new(Inbox::new(Box::new(|| ()))));
+    let partition = house.add_partition(1, 0).unwrap();
+    while house.append(&partition, &record(&[1; 900], 1, 0), false, &at(1)).is_ok() {}
+    house.want_memory();
+    assert!(house.is_short());
+    assert_eq!(told.load(Ordering::SeqCst), 0);
+    drop(partition.collect(&house, Time(2)));
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+    assert!(!house.is_short());
+}
+
+#[test]
+fn after_shut_nothing_is_accepted_and_everything_before_is_sealed() {
+    let house = house(&limits());
+    let partitions: Vec<_> = (0..3).map(|index| house.add_partition(1, index).unwrap()).collect();
+    let accepted = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..4_usize {
+            let (house, partitions, accepted) = (&house, &partitions, &accepted);
+            scope.spawn(move || {
+                for round in 0.. {
+                    match house.append(&partitions[(round + thread) % 3], &record(b"1234567890", 1, 0), false, &at(1)) {
+                        Ok(()) => drop(accepted.fetch_add(1, Ordering::Relaxed)),
+                        Err(Stall::Closed) => break,
+                        Err(_) => std::thread::yield_now(),
+                    }
+                }
+            });
+        }
+        while accepted.load(Ordering::Relaxed) < 10_000 {
+            std::thread::yield_now();
+        }
+        house.shut();
+    });
+    let records = partitions.iter().flat_map(|partition| partition.collect(&house, Time(2)).batches);
+    assert_eq!(records.map(|batch| u64::from(batch.records())).sum::<u64>(), accepted.load(Ordering::Relaxed));
+    assert_eq!(house.accepted(), accepted.load(Ordering::Relaxed));
+}
+
+#[test]
+fn purge_gives_up_what_was_not_taken() {
+    let house = house(&limits());
+    let partition = house.add_partition(1, 0).unwrap();
+    house.append(&partition, &record(&[1; 1000], 1, 1), false, &at(1)).unwrap();
+    house.append(&partition, &record(b"b", 1, 2), false, &at(1)).unwrap();
+    let purged = partition.purge(&house);
+    assert_eq!(purged.gaps, [0, 1]);
+    let opaques: Vec<_> = purged.given_up.iter().flat_map(|(batch, _)| read(batch)).map(|row| row.0).collect();
+    assert_eq!(opaques, [1, 2]);
+    assert!(purged.given_up.iter().all(|(_, why)| *why == GivenUp::Purged));
+    house.append(&partition, &record(b"c", 1, 3), false, &at(1)).unwrap();
+    partition.seal(&house);
+    assert_eq!(partition.collect(&house, Time(2)).batches[0].number, 2);
+}
+
+#[test]
+fn a_split_makes_two_batches_of_the_same_records() {
+    let house = house(&limits());
+    let partition = house.add_partition(1, 0).unwrap();
+    let times = [50, 10, 1_000_000_000_000, 40, 30];
+    for (number, time) in times.iter().enumerate() {
+        house.append(&partition, &record(&[number as u8; 30], *time, number as u64), false, &at(1)).unwrap();
+    }
+    partition.seal(&house);
+    let batch = partition.collect(&house, Time(2)).batches.remove(0);
+    let whole = read(&batch);
+    let (first, second) = house.split(&batch).unwrap().unwrap();
+    drop(batch);
+    assert_eq!((first.records(), second.records()), (3, 2));
+    assert_eq!([read(&first), read(&second)].concat(), whole);
+    assert_eq!(second.base_timestamp_ms(), 40);
+    drop((first, second));
+    assert_eq!(house.memory_used(), (0, 0));
+}
+
+#[test]
+fn flush_epochs_wait_for_batches_opened_before_and_for_both_halves_of_a_split() {
+    let house = house(&limits());
+    let partition = house.add_partition(1, 0).unwrap();
+    for number in 0..2 {
+        house.append(&partition, &record(b"early", 1, number), false, &at(1)).unwrap();
+    }
+    let epoch = house.unfated.raise();
+    partition.seal(&house);
+    house.append(&partition, &record(b"late", 1, 2), false, &at(1)).unwrap();
+    let batch = partition.collect(&house, Time(2)).batches.remove(0);
+    let (first, second) = house.split(&batch).unwrap().unwrap();
+    house.unfated.done(first.epoch());
+    assert!(!house.unfated.wait(epoch, Duration::ZERO), "KAFKA-19479: the second half is still out");
+    house.unfated.done(second.epoch());
+    assert!(house.unfated.wait(epoch, Duration::ZERO), "a later batch does not prolong a flush");
+}
+
+/// Several threads on one partition, through thousands of small blocks, while another takes them.
+#[test]
+fn every_record_of_every_thread_is_there_once_and_in_its_order() {
+    const THREADS: u64 = 6;
+    const EACH: u64 = 40_000;
+    let small = Limits { batch_bytes: 4 << 10, ..limits() };
+    let house = house(&small);
+    let partition = house.add_partition(1, 0).unwrap();
+    let ended = AtomicBool::new(false);
+    let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
+    std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (house, partition) = (&house, &partition);
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        let value = vec![thread as u8; (number % 90) as usize];
+                        let new = record(&value, 1_000 + (number % 300) as i64, thread << 32 | number);
+                        loop {
+                            match house.append(partition, &new, false, &at(1)) {
+                                Ok(()) => break,
+                                Err(stall) => house.wait(partition, stall, &new, Duration::from_secs(60)),
+                            }
+                        }
+                    }
+                    house.leave_line(partition);
+                })
+            })
+            .collect();
+        let mut count = 0;
+        while count < THREADS * EACH {
+            if senders.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                ended.store(true, Ordering::Relaxed);
+                partition.seal(&house);
+            }
+            for batch in partition.collect(&house, Time(2)).batches {
+                for (opaque, _, value) in read(&batch) {
+                    let (thread, number) = (opaque >> 32, opaque & 0xffff_ffff);
+                    let next = seen.entry(thread).or_default();
+                    assert_eq!(number, *next, "thread {thread} out of order");
+                    *next += 1;
+                    assert_eq!(value, vec![thread as u8; (number % 90) as usize]);
+                    count += 1;
+                }
+                house.unfated.done(batch.epoch());
+            }
+            if house.is_short() {
+                partition.seal(&house);
+            }
+        }
+    });
+    assert!(ended.into_inner() || seen.len() as u64 == THREADS);
+    assert_eq!(house.memory_used(), (0, 0));
+}

@@ -6,6 +6,7 @@ use super::fates::Doom;
 use super::sending::State;
 use super::{Action, Connect, ConnectionNumber, Engine, Level, Parcel, PartitionNumber};
 use crate::code::{Code, Error};
+use crate::protocol::messages::ApiKey;
 use crate::time::Time;
 
 /// More connections than this are not made; partitions led by further brokers wait.
@@ -39,7 +40,7 @@ impl<B: Parcel> Engine<B> {
     pub fn handle_connected(&mut self, number: ConnectionNumber, now: Time) {
         let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
         if connection.link == Link::Connecting {
-            connection.link = Link::Handshaking { version: super::wire::API_VERSIONS_MAX, asked: false };
+            connection.link = Link::Handshaking { version: *ApiKey::ApiVersions.client_range().end(), asked: false };
             connection.used = now;
         }
     }

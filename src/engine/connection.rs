@@ -35,7 +35,6 @@ pub(super) struct Part<B> {
     pub(super) records: u32,
     /// The request's own hold on the bytes, whatever becomes of the batch (KAFKA-19012).
     pub(super) parcel: B,
-    pub(super) is_answered: bool,
 }
 
 /// What a request asked.
@@ -130,10 +129,11 @@ impl<B> Connection<B> {
     }
 
     /// The highest version that both sides speak, if any.
-    pub(super) fn version(&self, key: ApiKey, ours: (i16, i16)) -> Option<i16> {
-        let range = self.versions.iter().find(|range| range.api_key == key as i16)?;
-        let highest = range.max_version.min(ours.1);
-        (highest >= range.min_version.max(ours.0)).then_some(highest)
+    pub(super) fn version(&self, api: ApiKey) -> Option<i16> {
+        let range = self.versions.iter().find(|range| range.api_key == api as i16)?;
+        let ours = api.client_range();
+        let highest = range.max_version.min(*ours.end());
+        (highest >= range.min_version.max(*ours.start())).then_some(highest)
     }
 
     /// Registers a request and gives it its correlation id.

@@ -125,7 +125,9 @@ impl<B: Parcel> Engine<B> {
 
     /// Brings a partition's lists, timer and sequence up to date after anything that happened to it.
     pub(super) fn settle(&mut self, number: PartitionNumber, now: Time) {
-        self.resolve(number);
+        if self.fatal.is_none() {
+            self.resolve(number);
+        }
         self.ask_split(number);
         self.track(number, now);
     }
@@ -182,7 +184,8 @@ impl<B: Parcel> Engine<B> {
             Some(identity) => format!("epoch {}", identity.epoch),
             None => "a new producer id".into(),
         };
-        let line = format!("{} goes on under {what} after broker error {code}", self.name(number));
+        let why = if code == 0 { "an unknown outcome".into() } else { format!("broker error {code}") };
+        let line = format!("{} goes on under {what} after {why}", self.name(number));
         self.log(Level::Warn, line);
         if self.identity.current.is_none() {
             self.wake(ConnectionNumber::BOOTSTRAP);

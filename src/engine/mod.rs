@@ -3,8 +3,36 @@
 //! `handle_*` tells it what happened, `poll_*` asks what to do. Spurious calls are harmless. Batches are
 //! handles of type `B` of which it sees counts and sizes, never bytes.
 
-use crate::code::{Code, Outcome};
+mod answers;
+mod backoff;
+mod batches;
+mod cluster;
+mod config;
+mod connecting;
+mod connection;
+mod fates;
+mod identity;
+mod metadata;
+mod sending;
+mod timers;
+mod transmit;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use crate::code::{Code, Error, Outcome};
 use crate::time::Time;
+
+pub use config::EngineConfig;
+
+use backoff::Random;
+use cluster::Cluster;
+use connection::Connection;
+use identity::Identity;
+use sending::Partition;
 
 /// A batch as the engine sees it. Cloning shares the bytes.
 pub trait Parcel: Clone {
@@ -137,4 +165,122 @@ pub enum Level {
     Info = 3,
     /// What a developer wants to know.
     Debug = 4,
+}
+
+/// The state machine. One lock around it, taken once per request or response, never per record.
+///
+/// Every call is cheap: its cost depends on the batches it is about, not on the number of partitions
+/// (exceptions: purge, the end of the producer, a new producer id). Calls about connections or partitions
+/// that do not exist do nothing.
+#[derive(Debug)]
+pub struct Engine<B> {
+    config: EngineConfig,
+    random: Random,
+    cluster: Cluster,
+    identity: Identity,
+    connections: Vec<Connection<B>>,
+    partitions: Vec<Partition<B>>,
+    actions: VecDeque<Action<B>>,
+    /// Numbers the places in ready lists.
+    turn: u64,
+    fatal: Option<Error>,
+    unreachable: Option<Error>,
+}
+
+impl<B: Parcel> Engine<B> {
+    /// A producer that knows only its bootstrap addresses. `seed` decides its jitter and nothing else.
+    #[must_use]
+    pub fn new(config: EngineConfig, seed: u64) -> Self {
+        let mut bootstrap = Connection::new(None, String::new(), 0);
+        if let Some((host, port)) = config.bootstrap.first() {
+            (bootstrap.host, bootstrap.port) = (host.clone(), *port);
+        }
+        Self {
+            config,
+            random: Random::new(seed),
+            cluster: Cluster::default(),
+            identity: Identity::default(),
+            connections: vec![bootstrap],
+            partitions: Vec::new(),
+            actions: VecDeque::new(),
+            turn: 0,
+            fatal: None,
+            unreachable: None,
+        }
+    }
+
+    /// The next thing to do that is not bytes. Ask until `None` after every call of another verb.
+    pub fn poll_action(&mut self) -> Option<Action<B>> {
+        self.actions.pop_front()
+    }
+
+    /// What stands in the way of the whole producer: fatal for ever, or while it lasts that no broker answers.
+    #[must_use]
+    pub fn status(&self) -> Option<Error> {
+        self.fatal.clone().or_else(|| self.unreachable.clone())
+    }
+
+    /// Why a topic has no partitions, or what its last answer complained about.
+    #[must_use]
+    pub fn topic_status(&self, topic: TopicNumber) -> Option<Error> {
+        self.cluster.topics.get(&topic).and_then(|topic| topic.error.clone())
+    }
+
+    /// Requests without an answer (with `acks=0`: not completely written).
+    #[must_use]
+    pub fn in_flight(&self, connection: ConnectionNumber) -> usize {
+        self.connections.get(connection.0 as usize).map_or(0, |connection| connection.in_flight.len())
+    }
+
+    /// Batches without a fate, for the adaptive partitioner.
+    #[must_use]
+    pub fn queue_length(&self, partition: PartitionNumber) -> usize {
+        let partition = self.partitions.get(partition.0 as usize);
+        partition.map_or(0, |partition| partition.queue.len() + partition.arriving.len())
+    }
+
+    /// Batches without a fate on a connection's partitions: nobody needs the connection when it is 0.
+    #[must_use]
+    pub fn partitions_in_need(&self, connection: ConnectionNumber) -> usize {
+        self.connections.get(connection.0 as usize).map_or(0, |connection| connection.busy)
+    }
+
+    fn log(&mut self, level: Level, line: String) {
+        self.actions.push_back(Action::Log(level, line));
+    }
+
+    /// `topic-3`, for log lines.
+    fn name(&self, number: PartitionNumber) -> String {
+        let Some(partition) = self.partitions.get(number.0 as usize) else { return String::new() };
+        let topic = self.cluster.topics.get(&partition.topic).map_or("", |topic| topic.name.as_str());
+        format!("{topic}-{}", partition.index)
+    }
+
+    /// Wakes a connection's thread, once until it asks again.
+    fn wake(&mut self, number: ConnectionNumber) {
+        if let Some(connection) = self.connections.get_mut(number.0 as usize) {
+            if !connection.is_woken {
+                connection.is_woken = true;
+                self.actions.push_back(Action::Wake(number));
+            }
+        }
+    }
+
+    fn all_partitions(&self) -> impl Iterator<Item = PartitionNumber> + use<B> {
+        (0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)).map(PartitionNumber)
+    }
+
+    /// The end of the producer: everything that has no fate gets one.
+    fn end(&mut self, broker_code: i16, what: &str, now: Time) {
+        if self.fatal.is_some() {
+            return;
+        }
+        let message = format!("{what} (broker error {broker_code})");
+        self.log(Level::Error, message.clone());
+        self.fatal = Some(Error { code: Code::FATAL, broker_code, retriable: false, fatal: true, message });
+        for number in self.all_partitions() {
+            self.fail_where(number, true, fates::Doom { code: Code::FATAL, broker_code }, |_| true);
+            self.settle(number, now);
+        }
+    }
 }

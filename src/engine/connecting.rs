@@ -1,0 +1,256 @@
+//! Connections that come and go: where to connect, when to try again, what a lost connection means.
+
+use super::backoff::backoff;
+use super::connection::{Ask, Connection, Link, Part};
+use super::fates::Doom;
+use super::sending::State;
+use super::{Action, Connect, ConnectionNumber, Engine, Level, Parcel, PartitionNumber};
+use crate::code::{Code, Error};
+use crate::protocol::messages::ApiKey;
+use crate::time::Time;
+
+/// More connections than this are not made; partitions led by further brokers wait.
+const CONNECTIONS_MAX: usize = 1_000;
+
+impl<B: Parcel> Engine<B> {
+    /// Should this connection be made now, and to where? After `To` exactly one of
+    /// [`Engine::handle_connected`] and [`Engine::handle_connect_failed`] has to follow.
+    pub fn poll_connect(&mut self, number: ConnectionNumber, now: Time) -> Connect {
+        let wanted = self.wanted(number);
+        let address = self.address(number);
+        let setup_timeout = self.config.setup_timeout;
+        let Some(connection) = self.connections.get_mut(number.0 as usize) else { return Connect::NotBefore(Time::NEVER) };
+        connection.is_woken = false;
+        if connection.link != Link::Down {
+            return Connect::NotBefore(Time::NEVER);
+        }
+        let start = wanted.max(connection.not_before);
+        if start > now {
+            return Connect::NotBefore(start);
+        }
+        let Some((host, port)) = address else { return Connect::NotBefore(Time::NEVER) };
+        let timeout = backoff(setup_timeout, connection.failures.saturating_add(1), &mut self.random);
+        connection.link = Link::Connecting;
+        connection.setup_deadline = now + timeout;
+        (connection.host, connection.port) = (host.clone(), port);
+        Connect::To { host, port, timeout }
+    }
+
+    /// The connection stands (with TLS, if any): the handshake of versions begins.
+    pub fn handle_connected(&mut self, number: ConnectionNumber, now: Time) {
+        let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
+        if connection.link == Link::Connecting {
+            connection.link = Link::Handshaking { version: *ApiKey::ApiVersions.client_range().end(), asked: false };
+            connection.used = now;
+        }
+    }
+
+    /// No address of the name could be reached in time.
+    pub fn handle_connect_failed(&mut self, number: ConnectionNumber, message: &str, now: Time) {
+        if self.connections.get(number.0 as usize).is_some_and(|connection| connection.link == Link::Connecting) {
+            self.down(number, &Error::new(Code::UNREACHABLE, message), now);
+        }
+    }
+
+    /// The connection is gone, whoever closed it. Only now its requests are dead: no byte of them will be
+    /// sent any more, and their batches may go elsewhere.
+    pub fn handle_disconnected(&mut self, number: ConnectionNumber, reason: &str, now: Time) {
+        let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
+        if connection.link == Link::Down {
+            return;
+        }
+        let reason = connection.closing.take().unwrap_or_else(|| Error::new(Code::UNREACHABLE, reason));
+        let flights = std::mem::take(&mut connection.in_flight);
+        let answered = std::mem::take(&mut connection.answered);
+        self.down(number, &reason, now);
+        for parcel in answered.into_iter().flat_map(|(_, parcels)| parcels) {
+            self.actions.push_back(Action::Released(parcel));
+        }
+        for flight in flights {
+            match flight.ask {
+                Ask::Versions { .. } => {}
+                Ask::Metadata { topics, .. } => self.cluster.unask(&topics, now),
+                Ask::Identity { .. } => self.identity.asking = false,
+                Ask::Produce { parts, .. } => {
+                    for part in parts {
+                        self.handle_unanswered(number, part, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A batch was sent and no answer will come: it may be in the log.
+    pub(super) fn handle_unanswered(&mut self, from: ConnectionNumber, part: Part<B>, now: Time) {
+        let number = part.partition;
+        if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
+            partition.in_flight = partition.in_flight.saturating_sub(1);
+            if let Some(place) = partition.place(part.serial) {
+                if let Some(batch) = partition.queue.get_mut(place) {
+                    batch.open = true;
+                }
+                self.retry(number, place, 0, true, from, now);
+            }
+        }
+        self.actions.push_back(Action::Released(part.parcel));
+        self.settle(number, now);
+    }
+
+    /// Queues a batch to be sent again, unless its time or its retries are over.
+    pub(super) fn retry(
+        &mut self,
+        number: PartitionNumber,
+        place: usize,
+        code: i16,
+        refresh: bool,
+        from: ConnectionNumber,
+        now: Time,
+    ) {
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
+        let (topic, is_moved) = (partition.topic, partition.connection != from);
+        let Some(batch) = partition.queue.get_mut(place) else { return };
+        batch.state = State::Queued;
+        batch.retries = batch.retries.saturating_add(1);
+        if code != 0 {
+            batch.last_code = code;
+        }
+        let broker_code = batch.last_code;
+        if batch.parcel.opened() + self.config.delivery_timeout <= now {
+            self.fail(number, place, Doom { code: Code::TIMED_OUT, broker_code }, Vec::new());
+        } else if batch.retries > self.config.retries {
+            let code = if broker_code == 0 { Code::UNREACHABLE } else { Code::REJECTED };
+            self.fail(number, place, Doom { code, broker_code }, Vec::new());
+        } else if !is_moved {
+            // A leader that changed meanwhile is not made to wait (KIP-951).
+            let wait = backoff(self.config.retry_backoff, batch.retries, &mut self.random);
+            partition.backoff_until = partition.backoff_until.max(now + wait);
+        }
+        if refresh {
+            self.refresh(topic, now);
+        }
+    }
+
+    /// Notes that a connection is down, and when it may be tried again.
+    fn down(&mut self, number: ConnectionNumber, reason: &Error, now: Time) {
+        let bootstrap_count = self.config.bootstrap.len();
+        let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
+        connection.link = Link::Down;
+        connection.closing = None;
+        connection.muted_until = Time::ZERO;
+        connection.is_preparing = false;
+        connection.setup_deadline = Time::NEVER;
+        let is_idle = reason.code == Code::OK;
+        connection.failures = match (connection.is_useful, is_idle) {
+            (_, true) => 0,
+            (true, false) => 1,
+            (false, false) => connection.failures.saturating_add(1),
+        };
+        connection.is_useful = false;
+        let failures = connection.failures;
+        let (host, port) = (connection.host.clone(), connection.port);
+        if is_idle {
+            return;
+        }
+        // Each bootstrap address is tried once without waiting; after that the law holds for every attempt.
+        let is_first_round = number == ConnectionNumber::BOOTSTRAP && (failures as usize) < bootstrap_count;
+        let law = self.config.reconnect_backoff;
+        let rounds = if number == ConnectionNumber::BOOTSTRAP {
+            failures.saturating_sub(u32::try_from(bootstrap_count).unwrap_or(u32::MAX).saturating_sub(1))
+        } else {
+            failures
+        };
+        connection.not_before =
+            if is_first_round { now } else { now + backoff(law, rounds.max(1), &mut self.random) };
+        // 97 lines in five seconds help nobody: the 1st, 2nd, 4th, 8th … failure in a row is told.
+        if failures.is_power_of_two() {
+            self.log(Level::Warn, format!("{host}:{port}: {} (failure {failures} in a row)", reason.message));
+        }
+        if number == ConnectionNumber::BOOTSTRAP {
+            self.cluster.candidate = self.cluster.candidate.wrapping_add(1);
+            if failures as usize >= bootstrap_count {
+                let message = format!("no broker answers; the last was {host}:{port}: {}", reason.message);
+                self.unreachable = Some(Error { broker_code: reason.broker_code, ..Error::new(Code::UNREACHABLE, message) });
+            }
+        } else {
+            self.doubt_leaders(number, now);
+        }
+    }
+
+    /// Asks for the topics whose batches wait for this connection: they may be led by another broker by now.
+    fn doubt_leaders(&mut self, number: ConnectionNumber, now: Time) {
+        let Some(connection) = self.connections.get(number.0 as usize) else { return };
+        let mut topics: Vec<_> = connection
+            .timers
+            .iter()
+            .filter_map(|(_, partition)| self.partitions.get(partition.0 as usize).map(|partition| partition.topic))
+            .collect();
+        topics.sort_unstable();
+        topics.dedup();
+        for topic in topics {
+            self.refresh(topic, now);
+        }
+    }
+
+    /// Asks for a topic again soon.
+    pub(super) fn refresh(&mut self, topic: super::TopicNumber, now: Time) {
+        let due = self.cluster.due();
+        self.cluster.refresh(topic, self.config.retry_backoff.0, now);
+        if self.cluster.due() < due {
+            self.wake(ConnectionNumber::BOOTSTRAP);
+        }
+    }
+
+    /// From when on somebody needs this connection.
+    pub(super) fn wanted(&self, number: ConnectionNumber) -> Time {
+        if self.fatal.is_some() {
+            return Time::NEVER;
+        }
+        if number == ConnectionNumber::BOOTSTRAP {
+            return self.cluster.due().min(self.identity_due());
+        }
+        let is_needed = self.connections.get(number.0 as usize).is_some_and(|connection| connection.busy > 0);
+        if is_needed { Time::ZERO } else { Time::NEVER }
+    }
+
+    /// When to ask for a producer id.
+    pub(super) fn identity_due(&self) -> Time {
+        let identity = &self.identity;
+        let is_needed = self.config.is_idempotent() && identity.current.is_none() && !self.cluster.topics.is_empty();
+        if is_needed && !identity.asking { identity.not_before } else { Time::NEVER }
+    }
+
+    /// Where a connection leads: its broker, or the next of bootstrap addresses and known brokers.
+    fn address(&self, number: ConnectionNumber) -> Option<(String, u16)> {
+        let connection = self.connections.get(number.0 as usize)?;
+        if let Some(node) = connection.node {
+            let known = self.cluster.brokers.get(&node).map(|address| (address.host.clone(), address.port));
+            return Some(known.unwrap_or_else(|| (connection.host.clone(), connection.port)));
+        }
+        let count = self.config.bootstrap.len() + self.cluster.brokers.len();
+        let candidate = self.cluster.candidate.checked_rem(count)?;
+        match self.config.bootstrap.get(candidate) {
+            Some((host, port)) => Some((host.clone(), *port)),
+            None => {
+                let broker = self.cluster.brokers.values().nth(candidate - self.config.bootstrap.len());
+                broker.map(|address| (address.host.clone(), address.port))
+            }
+        }
+    }
+
+    /// The connection of a broker, made if there is none; `BOOTSTRAP` if it is not known or there are too many.
+    pub(super) fn connection_of(&mut self, node: i32) -> ConnectionNumber {
+        let Some(address) = self.cluster.brokers.get(&node) else { return ConnectionNumber::BOOTSTRAP };
+        if let Some(number) = self.cluster.connections.get(&node) {
+            return *number;
+        }
+        if self.connections.len() > CONNECTIONS_MAX {
+            self.log(Level::Error, format!("more than {CONNECTIONS_MAX} brokers: broker {node} gets no connection"));
+            return ConnectionNumber::BOOTSTRAP;
+        }
+        let number = ConnectionNumber(u32::try_from(self.connections.len()).unwrap_or(0));
+        self.connections.push(Connection::new(Some(node), address.host.clone(), address.port));
+        self.cluster.connections.insert(node, number);
+        self.actions.push_back(Action::Start(number));
+        number
+    }
+}

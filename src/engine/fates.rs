@@ -1,0 +1,268 @@
+//! How batches end, and what their end means for the sequence of their partition.
+
+use super::identity::Stamp;
+use super::sending::{Batch, Next, State};
+use super::{Action, ConnectionNumber, Engine, Fate, Level, Parcel, PartitionNumber};
+use crate::code::{Code, Outcome};
+use crate::time::Time;
+
+/// What a batch ends with; the outcome follows from what happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Doom {
+    pub(super) code: Code,
+    pub(super) broker_code: i16,
+}
+
+/// Where and when a batch was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) base_offset: i64,
+    pub(super) log_append_time_ms: i64,
+}
+
+fn attempts(count: u32) -> u8 {
+    u8::try_from(count).unwrap_or(u8::MAX)
+}
+
+impl<B: Parcel> Engine<B> {
+    /// Ends a batch without success. One that is being split ends when its halves arrive.
+    pub(super) fn fail(&mut self, number: PartitionNumber, place: usize, doom: Doom, record_codes: Vec<(u32, i16)>) {
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
+        let Some(batch) = partition.queue.get_mut(place) else { return };
+        if batch.state == (State::Splitting { asked: true }) {
+            batch.doom.get_or_insert(doom);
+            return;
+        }
+        let Some(batch) = partition.queue.remove(place) else { return };
+        let outcome =
+            if batch.open || batch.state == State::Flying { Outcome::Unknown } else { Outcome::NotWritten };
+        if batch.stamp.is_some() {
+            match outcome {
+                // Rule 8: only when nothing is in flight it can be told what became of its sequence.
+                Outcome::Unknown => partition.line.unresolved = true,
+                // Rule 14: nobody will ever fill this gap, and everything behind it would be refused.
+                _ => partition.line.bump = partition.line.bump.or(Some(doom.broker_code)),
+            }
+        }
+        let fate = Fate {
+            code: doom.code,
+            broker_code: doom.broker_code,
+            outcome,
+            base_offset: -1,
+            log_append_time_ms: -1,
+            attempts: attempts(batch.attempts),
+            record_codes,
+        };
+        self.actions.push_back(Action::Fate(number, batch.parcel, fate));
+    }
+
+    /// Ends a batch with success. `None`: nobody answered (`acks=0`), so nothing is known.
+    pub(super) fn deliver(&mut self, number: PartitionNumber, place: usize, written: Option<Written>) {
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
+        let Some(batch) = partition.queue.remove(place) else { return };
+        let fate = Fate {
+            code: Code::OK,
+            broker_code: 0,
+            outcome: if written.is_some() { Outcome::Written } else { Outcome::Unknown },
+            base_offset: written.map_or(-1, |written| written.base_offset),
+            log_append_time_ms: written.map_or(-1, |written| written.log_append_time_ms),
+            attempts: attempts(batch.attempts),
+            record_codes: Vec::new(),
+        };
+        self.actions.push_back(Action::Fate(number, batch.parcel, fate));
+    }
+
+    /// Refuses a batch that never got into the queue.
+    pub(super) fn refuse(&mut self, number: PartitionNumber, parcel: B, doom: Doom) {
+        let fate = Fate {
+            code: doom.code,
+            broker_code: doom.broker_code,
+            outcome: Outcome::NotWritten,
+            base_offset: -1,
+            log_append_time_ms: -1,
+            attempts: 0,
+            record_codes: Vec::new(),
+        };
+        self.actions.push_back(Action::Fate(number, parcel, fate));
+    }
+
+    /// Ends every batch of a partition that `which` names, and everything that has not got into its queue
+    /// if `arriving`. How many records.
+    pub(super) fn fail_where(
+        &mut self,
+        number: PartitionNumber,
+        arriving: bool,
+        doom: Doom,
+        which: impl Fn(&Batch<B>) -> bool,
+    ) -> usize {
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return 0 };
+        let mut records = 0;
+        let mut early = Vec::new();
+        if arriving {
+            early.extend(partition.arriving.values_mut().filter_map(Option::take));
+        }
+        let doomed: Vec<u64> = partition
+            .queue
+            .iter()
+            .filter(|batch| batch.doom.is_none() && which(batch))
+            .map(|batch| {
+                records += batch.parcel.records() as usize;
+                batch.serial
+            })
+            .collect();
+        for serial in doomed {
+            let place = self.partitions.get(number.0 as usize).and_then(|partition| partition.place(serial));
+            if let Some(place) = place {
+                self.fail(number, place, doom, Vec::new());
+            }
+        }
+        for parcel in early {
+            records += parcel.records() as usize;
+            self.refuse(number, parcel, doom);
+        }
+        records
+    }
+
+    /// Brings a partition's lists, timer and sequence up to date after anything that happened to it.
+    pub(super) fn settle(&mut self, number: PartitionNumber, now: Time) {
+        if self.fatal.is_none() {
+            self.resolve(number);
+        }
+        self.ask_split(number);
+        self.track(number, now);
+    }
+
+    /// Decides about a new epoch when nothing of the partition is on the wire any more (rules 7, 8 and 14).
+    fn resolve(&mut self, number: PartitionNumber) {
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
+        if partition.in_flight > 0 {
+            return;
+        }
+        partition.retrying = false;
+        if let Some(code) = partition.line.bump {
+            self.bump(number, code);
+        } else if partition.line.unresolved && !partition.has_stamped() {
+            if partition.line.is_complete() {
+                partition.line.unresolved = false;
+            } else {
+                self.bump(number, 0);
+            }
+        }
+    }
+
+    /// Takes the partition to a new epoch: what is unfinished gets new sequences from 0 when it is taken.
+    ///
+    /// Rewriting is safe for a batch of which every attempt was refused before it was appended. A batch with
+    /// an attempt whose end is open may be in the log under its old sequence, where no broker would recognise
+    /// it under the new one: it ends here with an unknown outcome, never as a silent second copy. (Java
+    /// rewrites and resends it: 2,801 of 310,000 records twice in three broker restarts; librdkafka issue
+    /// 4953 reports the same from a leader change.)
+    fn bump(&mut self, number: PartitionNumber, code: i16) {
+        let open: Vec<u64> = match self.partitions.get(number.0 as usize) {
+            Some(partition) => {
+                let stamped = partition.queue.iter().take_while(|batch| batch.stamp.is_some());
+                stamped.filter(|batch| batch.open).map(|batch| batch.serial).collect()
+            }
+            None => return,
+        };
+        for serial in open {
+            let place = self.partitions.get(number.0 as usize).and_then(|partition| partition.place(serial));
+            if let Some(place) = place {
+                self.fail(number, place, Doom { code: Code::REJECTED, broker_code: code }, Vec::new());
+            }
+        }
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
+        for batch in &mut partition.queue {
+            batch.stamp = None;
+        }
+        // Another partition may have bumped already: its epoch is new to this one too.
+        if partition.line.generation == self.identity.generation {
+            self.identity.bump();
+        }
+        partition.line.restart(None, 0);
+        let what = match self.identity.current {
+            Some(identity) => format!("epoch {}", identity.epoch),
+            None => "a new producer id".into(),
+        };
+        let why = if code == 0 { "an unknown outcome".into() } else { format!("broker error {code}") };
+        let line = format!("{} goes on under {what} after {why}", self.name(number));
+        self.log(Level::Warn, line);
+        if self.identity.current.is_none() {
+            self.wake(ConnectionNumber::BOOTSTRAP);
+        }
+    }
+
+    /// Has the first too large batch split; the next one waits for it, so that answers cannot be mistaken.
+    fn ask_split(&mut self, number: PartitionNumber) {
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
+        let splitting = partition.queue.iter_mut().find(|batch| matches!(batch.state, State::Splitting { .. }));
+        if let Some(batch) = splitting.filter(|batch| batch.state == (State::Splitting { asked: false })) {
+            batch.state = State::Splitting { asked: true };
+            let parcel = batch.parcel.clone();
+            self.actions.push_back(Action::Split(number, parcel));
+        }
+    }
+
+    /// Timer, ready list and need of a connection.
+    pub(super) fn track(&mut self, number: PartitionNumber, now: Time) {
+        let (idempotent, in_flight_max) = (self.config.is_idempotent(), self.config.partition_in_flight_max());
+        let delivery_timeout = self.config.delivery_timeout;
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
+        let Some(connection) = self.connections.get_mut(partition.connection.0 as usize) else { return };
+
+        let is_waiting = !partition.queue.is_empty() || !partition.arriving.is_empty();
+        let mut timer = partition.expiry(delivery_timeout);
+        if partition.backoff_until > now && (is_waiting || partition.is_offered) {
+            timer = timer.min(partition.backoff_until);
+        }
+        let mut is_changed = timer < partition.timer;
+        if timer != partition.timer {
+            connection.timers.remove(&(partition.timer, number));
+            if timer != Time::NEVER {
+                connection.timers.insert((timer, number));
+            }
+            partition.timer = timer;
+        }
+
+        let is_busy = is_waiting || partition.is_offered;
+        if is_busy != partition.is_busy {
+            partition.is_busy = is_busy;
+            connection.busy = if is_busy { connection.busy + 1 } else { connection.busy.saturating_sub(1) };
+            is_changed |= is_busy;
+        }
+
+        let next = partition.next(&self.identity, idempotent, in_flight_max, now);
+        match (matches!(next, Next::Take(_)), partition.ready_place) {
+            (true, None) => {
+                self.turn += 1;
+                connection.ready.insert(self.turn, number);
+                partition.ready_place = Some(self.turn);
+                is_changed = true;
+            }
+            (false, Some(place)) => {
+                connection.ready.remove(&place);
+                partition.ready_place = None;
+            }
+            _ => {}
+        }
+        if next == Next::Room && partition.is_offered {
+            is_changed |= connection.offered.insert(number);
+        } else {
+            connection.offered.remove(&number);
+        }
+        let connection = partition.connection;
+        if is_changed {
+            self.wake(connection);
+        }
+    }
+
+    /// A batch of the partition is in the log: the sequence goes on, and this leader knows the producer id.
+    pub(super) fn acknowledge(&mut self, number: PartitionNumber, stamp: Stamp, records: u32, from: ConnectionNumber) {
+        if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
+            partition.line.acknowledge(stamp, records);
+            if partition.connection == from && partition.line.identity == Some(stamp.identity) {
+                partition.line.proven = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Who this producer is for the brokers: producer id and epoch, sequences and their bumps.
+//!
+//! Each partition has its own line of sequences under its own (id, epoch): a partition that needs a new
+//! epoch takes it when nothing of it is on the wire, the others keep theirs until what has a sequence has
+//! ended (rule 7; librdkafka issue 4953 is about a bump for the whole producer).
+
+use crate::time::Time;
+
+/// Producer id and epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ProducerIdentity {
+    pub(super) id: i64,
+    pub(super) epoch: i16,
+}
+
+/// What a batch carries from the first time it is taken for sending (rule 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) identity: ProducerIdentity,
+    /// Sequence of its first record.
+    pub(super) first: i32,
+}
+
+impl Stamp {
+    /// Sequence of the last of `records`.
+    pub(super) fn last(self, records: u32) -> i32 {
+        sequence_add(self.first, records.saturating_sub(1))
+    }
+}
+
+/// Sequences run from 0 to 2^31-1 and begin again (rule 12).
+pub(super) fn sequence_add(sequence: i32, records: u32) -> i32 {
+    let sum = (i64::from(sequence) + i64::from(records)) & i64::from(i32::MAX);
+    i32::try_from(sum).unwrap_or(0)
+}
+
+/// Is `one` later than `other`, at less than half the circle's distance?
+pub(super) fn sequence_is_later(one: i32, other: i32) -> bool {
+    let distance = one.wrapping_sub(other) & i32::MAX;
+    distance != 0 && distance < (1 << 30)
+}
+
+/// The newest identity of the producer.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    /// `None`: not asked yet, or used up.
+    pub(super) current: Option<ProducerIdentity>,
+    /// Counts the changes of `current`; partitions compare it with their own.
+    pub(super) generation: u64,
+    pub(super) asking: bool,
+    pub(super) failures: u32,
+    pub(super) not_before: Time,
+}
+
+impl Identity {
+    /// A new id from the brokers.
+    pub(super) fn adopt(&mut self, identity: ProducerIdentity) {
+        self.current = Some(identity);
+        self.generation += 1;
+        self.failures = 0;
+    }
+
+    /// The next epoch, without a request; after the last one a new id has to be asked for.
+    pub(super) fn bump(&mut self) {
+        self.generation += 1;
+        self.current = match self.current {
+            Some(ProducerIdentity { id, epoch }) if epoch < i16::MAX => Some(ProducerIdentity { id, epoch: epoch + 1 }),
+            _ => None,
+        };
+    }
+}
+
+/// A partition's line of sequences.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// Under which its sequences count; `None`: none given out yet.
+    pub(super) identity: Option<ProducerIdentity>,
+    /// [`Identity::generation`] that `identity` is of.
+    pub(super) generation: u64,
+    /// Sequence of the next record that gets one.
+    pub(super) next: i32,
+    /// Sequence of the last record known to be written.
+    pub(super) acked: Option<i32>,
+    /// A batch that was sent has ended without a known outcome (rule 8).
+    pub(super) unresolved: bool,
+    /// A new epoch is needed as soon as nothing is in flight, because of this error.
+    pub(super) bump: Option<i16>,
+    /// This leader has accepted a batch of this line, so that it knows the producer id (rule 10;
+    /// franz-go issue 223).
+    pub(super) proven: bool,
+}
+
+impl Line {
+    /// Begin at 0 under another identity (given when the next batch is taken).
+    pub(super) fn restart(&mut self, identity: Option<ProducerIdentity>, generation: u64) {
+        *self = Self { identity, generation, ..Self::default() };
+    }
+
+    /// The sequences of the next batch of `records`.
+    pub(super) fn stamp(&mut self, records: u32) -> Option<Stamp> {
+        let stamp = Stamp { identity: self.identity?, first: self.next };
+        self.next = sequence_add(self.next, records);
+        Some(stamp)
+    }
+
+    /// A batch is in the log.
+    pub(super) fn acknowledge(&mut self, stamp: Stamp, records: u32) {
+        if self.identity != Some(stamp.identity) {
+            return;
+        }
+        let last = stamp.last(records);
+        if self.acked.is_none_or(|acked| sequence_is_later(last, acked)) {
+            self.acked = Some(last);
+        }
+    }
+
+    /// Every sequence that was given out is known to be written.
+    pub(super) fn is_complete(&self) -> bool {
+        self.next == self.acked.map_or(0, |acked| sequence_add(acked, 1))
+    }
+}

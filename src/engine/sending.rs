@@ -1,0 +1,215 @@
+//! One partition's batches on their way: which come in which order, what is in flight, what may go next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::identity::{Identity, Line, Stamp};
+use super::{ConnectionNumber, Parcel, TopicNumber};
+use crate::time::Time;
+
+/// Where a batch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It waits to be sent, for the first time or again.
+    Queued,
+    /// A request holds it.
+    Flying,
+    /// The broker finds it too large; `asked`: somebody is making two of it.
+    Splitting { asked: bool },
+}
+
+/// A batch without a fate.
+#[derive(Debug)]
+pub(super) struct Batch<B> {
+    /// Tells it again when its answer comes; unique in the partition.
+    pub(super) serial: u64,
+    pub(super) parcel: B,
+    pub(super) state: State,
+    pub(super) stamp: Option<Stamp>,
+    /// How often it was sent.
+    pub(super) attempts: u32,
+    /// How often it came back to be sent again, splits not counted.
+    pub(super) retries: u32,
+    /// One of its attempts may be in the log.
+    pub(super) open: bool,
+    /// The last error a broker gave for it.
+    pub(super) last_code: i16,
+    /// What its halves end with, decided while it was being split.
+    pub(super) doom: Option<super::fates::Doom>,
+}
+
+/// A partition and its unfinished batches.
+#[derive(Debug)]
+pub(super) struct Partition<B> {
+    pub(super) topic: TopicNumber,
+    pub(super) index: i32,
+    /// -1: none.
+    pub(super) leader: i32,
+    /// -1: not known.
+    pub(super) leader_epoch: i32,
+    /// `BOOTSTRAP` while there is no leader.
+    pub(super) connection: ConnectionNumber,
+    /// It had a leader once.
+    pub(super) has_been_led: bool,
+    /// Why there is no leader, as a broker's error code.
+    pub(super) trouble: i16,
+
+    /// Number of the batch that comes next into `queue`.
+    pub(super) expected: u64,
+    /// Batches that came before their predecessors; `None` is a gap.
+    pub(super) arriving: BTreeMap<u64, Option<B>>,
+    /// In order. Those with a stamp stand before those without.
+    pub(super) queue: VecDeque<Batch<B>>,
+    pub(super) next_serial: u64,
+
+    /// Requests out with a batch of this partition, also of batches whose fate is decided.
+    pub(super) in_flight: usize,
+    /// The connection that those requests are on.
+    pub(super) flying_on: ConnectionNumber,
+    /// The one in flight is a repetition: nothing goes beside it (rule 3).
+    pub(super) retrying: bool,
+    pub(super) backoff_until: Time,
+    pub(super) line: Line,
+
+    /// Its place in its connection's ready list.
+    pub(super) ready_place: Option<u64>,
+    /// Its entry in its connection's timers, `NEVER` if there is none.
+    pub(super) timer: Time,
+    /// Counted as one that needs its connection.
+    pub(super) is_busy: bool,
+    /// The caller has a lingered batch that it would hand in when it could go out.
+    pub(super) is_offered: bool,
+}
+
+/// What the partition could send now, as far as it knows itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The batch at this place of the queue.
+    Take(usize),
+    /// A batch that would be handed in now.
+    Room,
+    /// Nothing, until something happens.
+    Nothing,
+}
+
+impl<B: Parcel> Partition<B> {
+    pub(super) fn new(topic: TopicNumber, index: i32) -> Self {
+        Self {
+            topic,
+            index,
+            leader: -1,
+            leader_epoch: -1,
+            connection: ConnectionNumber::BOOTSTRAP,
+            has_been_led: false,
+            trouble: 5,
+            expected: 0,
+            arriving: BTreeMap::new(),
+            queue: VecDeque::new(),
+            next_serial: 0,
+            in_flight: 0,
+            flying_on: ConnectionNumber::BOOTSTRAP,
+            retrying: false,
+            backoff_until: Time::ZERO,
+            line: Line::default(),
+            ready_place: None,
+            timer: Time::NEVER,
+            is_busy: false,
+            is_offered: false,
+        }
+    }
+
+    /// The broker error that stands in its way, 0 if none.
+    pub(super) fn trouble(&self) -> i16 {
+        if self.connection == ConnectionNumber::BOOTSTRAP { self.trouble } else { 0 }
+    }
+
+    /// Takes a batch (or a gap) in and queues what is consecutive. False: this number was here before.
+    pub(super) fn arrive(&mut self, number: u64, parcel: Option<B>) -> bool {
+        if number < self.expected || self.arriving.contains_key(&number) {
+            return false;
+        }
+        self.arriving.insert(number, parcel);
+        while let Some(parcel) = self.arriving.remove(&self.expected) {
+            self.expected += 1;
+            if let Some(parcel) = parcel {
+                let batch = self.batch(parcel);
+                self.queue.push_back(batch);
+            }
+        }
+        true
+    }
+
+    /// Makes a queue entry.
+    pub(super) fn batch(&mut self, parcel: B) -> Batch<B> {
+        self.next_serial += 1;
+        Batch {
+            serial: self.next_serial,
+            parcel,
+            state: State::Queued,
+            stamp: None,
+            attempts: 0,
+            retries: 0,
+            open: false,
+            last_code: 0,
+            doom: None,
+        }
+    }
+
+    /// Place of a batch in the queue. What is in flight stands near the front.
+    pub(super) fn place(&self, serial: u64) -> Option<usize> {
+        self.queue.iter().position(|batch| batch.serial == serial)
+    }
+
+    /// Has a batch with a sequence that has no fate yet (stamped ones stand in front).
+    pub(super) fn has_stamped(&self) -> bool {
+        self.queue.front().is_some_and(|batch| batch.stamp.is_some())
+    }
+
+    /// When the oldest batch runs out of time.
+    pub(super) fn expiry(&self, delivery_timeout: Duration) -> Time {
+        let queued = self.queue.iter().find(|batch| batch.doom.is_none()).map(|batch| batch.parcel.opened());
+        let arriving = self.arriving.values().flatten().next().map(Parcel::opened);
+        queued.into_iter().chain(arriving).min().map_or(Time::NEVER, |opened| opened + delivery_timeout)
+    }
+
+    /// What could be sent now if the connection were ready.
+    pub(super) fn next(&self, identity: &Identity, idempotent: bool, in_flight_max: usize, now: Time) -> Next {
+        if self.connection == ConnectionNumber::BOOTSTRAP || self.line.bump.is_some() || self.backoff_until > now {
+            return Next::Nothing;
+        }
+        // Rule 11: nothing to a new leader while something is out to the old one.
+        if self.in_flight > 0 && (self.flying_on != self.connection || self.retrying) {
+            return Next::Nothing;
+        }
+        // Rule 10: one until this leader has accepted one.
+        let room = if idempotent && !self.line.proven { 1 } else { in_flight_max };
+        if self.in_flight >= room {
+            return Next::Nothing;
+        }
+        let waiting = self.queue.iter().enumerate().find(|(_, batch)| batch.state != State::Flying);
+        match waiting {
+            // Its halves come first.
+            Some((_, Batch { state: State::Splitting { .. }, .. })) => Next::Nothing,
+            Some((place, batch)) if !idempotent => {
+                let _ = batch;
+                Next::Take(place)
+            }
+            // Rule 3: a repetition goes alone.
+            Some((place, batch)) if batch.stamp.is_some() => {
+                if self.in_flight == 0 { Next::Take(place) } else { Next::Nothing }
+            }
+            Some((place, _)) if self.may_stamp(identity) => Next::Take(place),
+            None if !idempotent || self.may_stamp(identity) => Next::Room,
+            _ => Next::Nothing,
+        }
+    }
+
+    /// Rule 4: no new sequence without an identity, over an unresolved one, or while the old identity's
+    /// have not ended.
+    fn may_stamp(&self, identity: &Identity) -> bool {
+        let is_current = self.line.generation == identity.generation && self.line.identity.is_some();
+        identity.current.is_some()
+            && !self.line.unresolved
+            && (is_current || (self.in_flight == 0 && !self.has_stamped()))
+    }
+}

@@ -160,6 +160,11 @@ impl Partition {
         self.has_leader.store(thread != 0, Ordering::Relaxed);
     }
 
+    /// It stands in no list any more. Before the look at it: what comes later lists it again.
+    pub fn unlist(&self) {
+        self.listed.store(false, Ordering::SeqCst);
+    }
+
     /// Whether some broker leads it.
     pub fn has_leader(&self) -> bool {
         self.has_leader.load(Ordering::Relaxed)

@@ -34,7 +34,7 @@ impl<B: Parcel> Engine<B> {
             return self.refuse(number, parcel, Doom { code: Code::INTERNAL, broker_code: 0 });
         }
         if let Some(fatal) = &self.fatal {
-            let doom = Doom { code: Code::FATAL, broker_code: fatal.broker_code };
+            let doom = Doom { code: fatal.code, broker_code: fatal.broker_code };
             partition.arrive(batch, None);
             return self.refuse(number, parcel, doom);
         }

@@ -270,16 +270,24 @@ impl<B: Parcel> Engine<B> {
         (0..u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)).map(PartitionNumber)
     }
 
+    /// A defect outside the engine: everything that has no fate gets one, and nothing is sent any more.
+    pub fn handle_defect(&mut self, what: &str, now: Time) {
+        self.end_with(Code::INTERNAL, 0, what.to_owned(), now);
+    }
+
     /// The end of the producer: everything that has no fate gets one.
     fn end(&mut self, broker_code: i16, what: &str, now: Time) {
+        self.end_with(Code::FATAL, broker_code, format!("{what} (broker error {broker_code})"), now);
+    }
+
+    fn end_with(&mut self, code: Code, broker_code: i16, message: String, now: Time) {
         if self.fatal.is_some() {
             return;
         }
-        let message = format!("{what} (broker error {broker_code})");
         self.log(Level::Error, message.clone());
-        self.fatal = Some(Error { code: Code::FATAL, broker_code, retriable: false, fatal: true, message });
+        self.fatal = Some(Error { code, broker_code, retriable: false, fatal: true, message });
         for number in self.all_partitions() {
-            self.fail_where(number, true, fates::Doom { code: Code::FATAL, broker_code }, |_| true);
+            self.fail_where(number, true, fates::Doom { code, broker_code }, |_| true);
             self.settle(number, now);
         }
     }

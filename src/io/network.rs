@@ -1,0 +1,350 @@
+//! What the network threads share: the engine under its one lock, and everything its decisions touch.
+
+use super::clock::Clock;
+use super::wake::Wake;
+use crate::accumulator::{Accumulator, Batch, Collected, GivenUp, Inbox, Partition};
+use crate::code::{Code, Error, Outcome};
+use crate::delivery::{Completed, Deliveries};
+use crate::engine::{Action, ConnectionNumber, Engine, EngineConfig, Fate, Level, Parcel, PartitionNumber, TopicNumber};
+use crate::protocol::compression::{Codec, Compressor};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::time::Time;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+impl Parcel for Batch {
+    fn records(&self) -> u32 {
+        Self::records(self)
+    }
+    fn payload_bytes(&self) -> usize {
+        self.wire_form().1
+    }
+    fn is_prepared(&self) -> bool {
+        Self::is_prepared(self)
+    }
+    fn codec(&self) -> i16 {
+        self.wire_form().0
+    }
+    fn base_timestamp_ms(&self) -> i64 {
+        Self::base_timestamp_ms(self)
+    }
+    fn max_timestamp_ms(&self) -> i64 {
+        Self::max_timestamp_ms(self)
+    }
+    fn opened(&self) -> Time {
+        Self::opened(self)
+    }
+}
+
+/// A line of the log, from any thread, without a lock held.
+pub type LogCallback = Arc<dyn Fn(Level, &str) + Send + Sync>;
+
+/// Topics as application threads see them.
+pub trait TopicBook: Send + Sync {
+    /// All partitions of a topic, in order of their index. There are never fewer than before.
+    fn grown(&self, topic: u32, partitions: &[Arc<Partition>]);
+    /// Why a topic has no partitions.
+    fn failed(&self, topic: u32, error: Error);
+}
+
+/// What the network has to know beside the engine's settings.
+pub struct NetworkConfig {
+    /// The engine's settings.
+    pub engine: EngineConfig,
+    /// Decides the engine's jitter.
+    pub seed: u64,
+    /// How batches are compressed.
+    pub codec: Codec,
+    /// The codec's level.
+    pub level: i32,
+    /// `send.buffer.bytes`; `None`: the system's.
+    pub send_buffer_bytes: Option<usize>,
+    /// `receive.buffer.bytes`; `None`: the system's.
+    pub receive_buffer_bytes: Option<usize>,
+    /// Where log lines go.
+    pub log: Option<LogCallback>,
+    /// The least bad line that is logged.
+    pub log_level: Level,
+}
+
+/// See the file's first line.
+pub struct Network {
+    engine: Mutex<Engine<Batch>>,
+    /// Where batches come from.
+    pub accumulator: Arc<Accumulator>,
+    /// Where their fates go.
+    pub deliveries: Arc<Deliveries>,
+    topics: Arc<dyn TopicBook>,
+    /// The producer's clock.
+    pub clock: Clock,
+    pub(super) config: NetworkConfig,
+    stopping: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    wakes: Mutex<Vec<Wake>>,
+    /// Splits that wait for memory of the reserve.
+    splits: Mutex<VecDeque<(PartitionNumber, Batch)>>,
+    split_waits: AtomicBool,
+}
+
+impl Network {
+    /// Starts the bootstrap thread; the others follow when a broker is needed.
+    pub fn start(
+        config: NetworkConfig,
+        accumulator: Arc<Accumulator>,
+        deliveries: Arc<Deliveries>,
+        topics: Arc<dyn TopicBook>,
+        clock: Clock,
+    ) -> crate::code::Result<Arc<Self>> {
+        let engine = Engine::new(config.engine.clone(), config.seed);
+        let network = Arc::new(Self {
+            engine: Mutex::new(engine),
+            accumulator,
+            deliveries,
+            topics,
+            clock,
+            config,
+            stopping: AtomicBool::new(false),
+            threads: Mutex::new(Vec::new()),
+            wakes: Mutex::new(Vec::new()),
+            splits: Mutex::new(VecDeque::new()),
+            split_waits: AtomicBool::new(false),
+        });
+        network.start_thread(ConnectionNumber::BOOTSTRAP).map_err(|error| {
+            Error::new(Code::INTERNAL, format!("the network thread could not be started: {error}"))
+        })?;
+        Ok(network)
+    }
+
+    fn start_thread(self: &Arc<Self>, connection: ConnectionNumber) -> std::io::Result<()> {
+        let wake = Wake::new()?;
+        let set = wake.clone();
+        self.accumulator.add_inbox(Arc::new(Inbox::new(Box::new(move || set.set()))));
+        self.wakes.lock().push(wake.clone());
+        let (body, on_panic) = (Arc::clone(self), Arc::clone(self));
+        let thread = crate::thread::start(
+            format!("kurier-io-{}", connection.0),
+            move || super::connection::run(&body, connection, &wake),
+            move || on_panic.fail("a network thread panicked"),
+        )?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// Calls the engine, then does what it wants done, with no lock held.
+    pub fn visit<R>(self: &Arc<Self>, call: impl FnOnce(&mut Engine<Batch>) -> R) -> R {
+        let mut actions = Vec::new();
+        let mut engine = self.engine.lock();
+        let answer = call(&mut engine);
+        while let Some(action) = engine.poll_action() {
+            // What decides who looks at a partition is in force before another thread can ask the engine.
+            match &action {
+                Action::Leader(partition, connection) => self.lead(*partition, *connection),
+                Action::Partitions(topic, numbers) => self.add_partitions(*topic, numbers),
+                _ => {}
+            }
+            actions.push(action);
+        }
+        drop(engine);
+        for action in actions {
+            self.perform(action);
+        }
+        answer
+    }
+
+    fn lead(&self, partition: PartitionNumber, connection: ConnectionNumber) {
+        if let Some(partition) = self.accumulator.partition(partition.0) {
+            partition.set_leader(connection.0);
+        }
+    }
+
+    fn add_partitions(&self, topic: TopicNumber, numbers: &[PartitionNumber]) {
+        for (index, number) in (0..).zip(numbers) {
+            if self.accumulator.partition(number.0).is_none() {
+                let added = self.accumulator.add_partition(topic.0, index);
+                debug_assert_eq!(added.map(|partition| partition.number), Some(number.0), "numbered densely");
+            }
+        }
+    }
+
+    fn perform(self: &Arc<Self>, action: Action<Batch>) {
+        match action {
+            Action::Fate(_, batch, fate) => self.complete(batch, fate),
+            Action::Released(batch) => drop(batch),
+            Action::Split(partition, batch) => self.split(partition, batch),
+            Action::Start(connection) => {
+                if let Err(error) = self.start_thread(connection) {
+                    self.fail(&format!("a network thread could not be started: {error}"));
+                }
+            }
+            Action::Wake(connection) => {
+                if let Some(inbox) = self.accumulator.inbox(connection.0) {
+                    inbox.nudge();
+                }
+            }
+            Action::Leader(partition, _) => {
+                if let Some(partition) = self.accumulator.partition(partition.0) {
+                    self.accumulator.list(partition, Time::ZERO);
+                }
+            }
+            Action::Partitions(topic, numbers) => {
+                let partitions = numbers.iter().filter_map(|number| self.accumulator.partition(number.0).cloned());
+                self.topics.grown(topic.0, &partitions.collect::<Vec<_>>());
+            }
+            Action::TopicError(topic, error) => self.topics.failed(topic.0, error),
+            Action::Log(level, line) => self.log(level, &line),
+        }
+    }
+
+    fn complete(&self, batch: Batch, fate: Fate) {
+        let Some(partition) = self.accumulator.partition(batch.partition) else { return };
+        self.deliveries.complete(Completed {
+            topic: partition.topic,
+            partition: partition.index,
+            code: fate.code,
+            broker_code: fate.broker_code,
+            outcome: fate.outcome,
+            base_offset: fate.base_offset,
+            log_append_time_ms: fate.log_append_time_ms,
+            attempts: fate.attempts,
+            record_codes: fate.record_codes,
+            batch,
+        });
+    }
+
+    /// A batch that ended before the engine had it.
+    fn give_up(&self, batch: Batch, why: GivenUp) {
+        let code = match why {
+            GivenUp::TimedOut => Code::TIMED_OUT,
+            GivenUp::Purged => Code::PURGED,
+        };
+        let fate = Fate {
+            code,
+            broker_code: 0,
+            outcome: Outcome::NotWritten,
+            base_offset: -1,
+            log_append_time_ms: -1,
+            attempts: 0,
+            record_codes: Vec::new(),
+        };
+        self.complete(batch, fate);
+    }
+
+    /// Hands what was taken out of a partition to the engine.
+    pub(super) fn hand_over(engine: &mut Engine<Batch>, partition: u32, collected: &mut Collected, now: Time) {
+        for gap in collected.gaps.drain(..) {
+            engine.handle_gap(PartitionNumber(partition), gap, now);
+        }
+        for batch in collected.batches.drain(..) {
+            engine.handle_batch(PartitionNumber(partition), batch.number, batch, now);
+        }
+    }
+
+    /// Fates of what was given up in the accumulator.
+    pub(super) fn end_given_up(&self, collected: &mut Collected) -> usize {
+        let mut records = 0;
+        for (batch, why) in collected.given_up.drain(..) {
+            records += batch.records() as usize;
+            self.give_up(batch, why);
+        }
+        records
+    }
+
+    fn split(self: &Arc<Self>, partition: PartitionNumber, batch: Batch) {
+        let now = self.clock.now();
+        match self.accumulator.split(&batch) {
+            Ok(Some((first, second))) => {
+                drop(batch);
+                self.visit(|engine| engine.handle_split(partition, first, second, now));
+            }
+            Ok(None) => {
+                self.splits.lock().push_back((partition, batch));
+                self.split_waits.store(true, Ordering::Release);
+            }
+            Err(()) => self.visit(|engine| engine.handle_split_failed(partition, now)),
+        }
+    }
+
+    /// Tries again what waited for memory of the reserve. True: something still does.
+    pub(super) fn retry_splits(self: &Arc<Self>) -> bool {
+        if !self.split_waits.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        let waiting = std::mem::take(&mut *self.splits.lock());
+        for (partition, batch) in waiting {
+            self.split(partition, batch);
+        }
+        self.split_waits.load(Ordering::Acquire)
+    }
+
+    /// Compresses what goes out next. At least one of them is prepared afterwards, or there was no memory.
+    pub(super) fn prepare(&self, batches: &[Batch], compressor: &mut Compressor) -> bool {
+        let mut any = false;
+        for batch in batches {
+            any |= self.accumulator.compress(batch, self.config.codec, self.config.level, compressor);
+        }
+        any
+    }
+
+    /// A line for the application's log, if it wants such lines.
+    pub fn log(&self, level: Level, line: &str) {
+        if let Some(log) = self.config.log.as_ref().filter(|_| level <= self.config.log_level) {
+            log(level, line);
+        }
+    }
+
+    /// Gives up records that nobody has sent (`queued`) or answered (`in_flight`). How many.
+    pub fn purge(self: &Arc<Self>, queued: bool, in_flight: bool) -> usize {
+        let now = self.clock.now();
+        let mut records = 0;
+        if queued {
+            for partition in self.accumulator.partitions() {
+                let mut collected = partition.purge(&self.accumulator);
+                records += self.end_given_up(&mut collected);
+                if !collected.gaps.is_empty() {
+                    self.visit(|engine| Self::hand_over(engine, partition.number, &mut collected, now));
+                }
+            }
+        }
+        records + self.visit(|engine| engine.purge(queued, in_flight, now))
+    }
+
+    /// A defect: every record gets its fate, and nobody waits any more.
+    pub(crate) fn fail(self: &Arc<Self>, what: &str) {
+        let now = self.clock.now();
+        self.accumulator.shut();
+        self.visit(|engine| engine.handle_defect(what, now));
+        for partition in self.accumulator.partitions() {
+            let mut collected = partition.collect(&self.accumulator, now);
+            self.end_given_up(&mut collected);
+            self.visit(|engine| Self::hand_over(engine, partition.number, &mut collected, now));
+        }
+        self.accumulator.unfated.wake();
+    }
+
+    /// Are the threads to end?
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Ends all threads and gives up whatever has no fate yet. Waits for no network; for running callbacks, yes.
+    pub fn stop(self: &Arc<Self>) {
+        self.stopping.store(true, Ordering::Release);
+        loop {
+            for wake in self.wakes.lock().iter() {
+                wake.set();
+            }
+            let Some(thread) = self.threads.lock().pop() else { break };
+            // A thread that ends by a panic has been dealt with where it panicked.
+            let _ = thread.join();
+        }
+        self.purge(true, true);
+        let splits = std::mem::take(&mut *self.splits.lock());
+        for (partition, batch) in splits {
+            drop(batch);
+            let now = self.clock.now();
+            self.visit(|engine| engine.handle_split_failed(partition, now));
+        }
+    }
+}

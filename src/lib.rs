@@ -23,6 +23,7 @@
 
 pub mod code;
 pub mod engine;
+pub mod producer;
 pub mod protocol;
 mod sync;
 pub mod time;

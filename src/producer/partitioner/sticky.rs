@@ -127,7 +127,7 @@ const fn mix(mut number: u64) -> u64 {
 
 /// A number below `bound` (0 if that is 0), without division.
 pub(super) fn below(random: u64, bound: u64) -> u64 {
-    (u128::from(random) * u128::from(bound) >> 64) as u64
+    ((u128::from(random) * u128::from(bound)) >> 64) as u64
 }
 
 /// Random numbers for many threads (`SplitMix64`), from a seed.

@@ -251,7 +251,8 @@ table! {
         minus_one_or(1, INT), Number(-1);
         "Bytes of the socket's send buffer (SO_SNDBUF); -1: the system decides and adapts it, which is faster than \
          Java's 131072."
-    ReceiveBufferBytes c"receive.buffer.bytes" [Alias { name: "socket.receive.buffer.bytes", scale: Scale::ZeroIsSystem }]
+    ReceiveBufferBytes c"receive.buffer.bytes"
+        [Alias { name: "socket.receive.buffer.bytes", scale: Scale::ZeroIsSystem }]
         minus_one_or(1, INT), Number(-1);
         "Bytes of the socket's receive buffer (SO_RCVBUF); -1: the system decides. Java's default is 32768."
     KeySerializer c"key.serializer" []

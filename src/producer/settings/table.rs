@@ -249,8 +249,8 @@ table! {
         "Milliseconds without traffic after which a connection is closed; -1: never. Brokers close after 10 minutes."
     SendBufferBytes c"send.buffer.bytes" [Alias { name: "socket.send.buffer.bytes", scale: Scale::ZeroIsSystem }]
         minus_one_or(1, INT), Number(-1);
-        "Bytes of the socket's send buffer (SO_SNDBUF); -1: the system decides and adapts it, which is faster than \
-         Java's 131072."
+        "Bytes of the socket's send buffer (SO_SNDBUF); -1: the system decides and adapts it to the connection, which \
+         a fixed size (Java's default is 131072) would stop."
     ReceiveBufferBytes c"receive.buffer.bytes"
         [Alias { name: "socket.receive.buffer.bytes", scale: Scale::ZeroIsSystem }]
         minus_one_or(1, INT), Number(-1);

@@ -27,6 +27,7 @@ pub mod code;
 pub mod delivery;
 pub mod engine;
 pub mod io;
+pub mod producer;
 pub mod protocol;
 mod sync;
 mod thread;

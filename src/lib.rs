@@ -25,4 +25,5 @@ pub mod code;
 pub mod engine;
 pub mod protocol;
 mod sync;
+pub mod testcluster;
 pub mod time;

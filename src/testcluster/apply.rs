@@ -9,27 +9,28 @@ use crate::code::{Code, Error, Result};
 
 /// Carries a command out.
 pub(super) fn apply(cluster: &Cluster, command: Command) -> Result<()> {
-    let shared = &cluster.shared;
     match command {
-        Command::Stop(broker) => return stop(cluster, broker),
-        Command::Start(broker) => return start(cluster, broker),
-        Command::Pause(broker) => check_broker(&shared.state.lock(), broker)?,
-        Command::Resume(broker) => check_broker(&shared.state.lock(), broker)?,
-        Command::Reset => return reset(cluster),
-        _ => {}
-    }
-    match command {
-        Command::Pause(broker) => shared.set_paused(broker, true),
-        Command::Resume(broker) => shared.set_paused(broker, false),
+        Command::Stop(broker) => stop(cluster, broker),
+        Command::Start(broker) => start(cluster, broker),
+        Command::Pause(broker) => set_paused(cluster, broker, true),
+        Command::Resume(broker) => set_paused(cluster, broker, false),
+        Command::Reset => reset(cluster),
         command => {
-            apply_to_state(&mut shared.state.lock(), command)?;
+            apply_to_state(&mut cluster.shared.state.lock(), command)?;
             // A fetch that waits looks again: its partition may be gone or elsewhere.
-            shared.note_arrival();
+            cluster.shared.note_arrival();
+            Ok(())
         }
     }
+}
+
+fn set_paused(cluster: &Cluster, broker: i32, paused: bool) -> Result<()> {
+    check_broker(&cluster.shared.state.lock(), broker)?;
+    cluster.shared.set_paused(broker, paused);
     Ok(())
 }
 
+/// All but what concerns a broker's threads, which is not done under the state's lock.
 fn apply_to_state(state: &mut State, command: Command) -> Result<()> {
     let faults = &mut state.faults;
     match command {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -122,7 +122,12 @@ impl Broker {
         match &self.socket {
             Reserved::Running(running) => {
                 let connections = running.connections.lock();
-                connections.open.values().filter_map(|(link, _)| link.upgrade()).filter(|link| !link.is_closed()).count()
+                connections
+                    .open
+                    .values()
+                    .filter_map(|(link, _)| link.upgrade())
+                    .filter(|link| !link.is_closed())
+                    .count()
             }
             _ => 0,
         }

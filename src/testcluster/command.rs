@@ -236,7 +236,9 @@ fn error_code(word: &str) -> Result<i16> {
 }
 
 fn unknown_word(what: &str, word: &str, known: &[&str]) -> Error {
-    match known.iter().min_by_key(|name| distance(word, name)) {
+    // A name that was cut short is nearer than one with fewer letters to change.
+    let begins = |name: &str| word.len() >= 3 && name.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word));
+    match known.iter().min_by_key(|name| (!begins(name), distance(word, name))) {
         Some(nearest) => invalid(format!("`{word}` is not a {what}; the nearest is `{nearest}`")),
         None => invalid(format!("`{word}` is not a {what}")),
     }
@@ -253,7 +255,7 @@ fn distance(from: &str, to: &str) -> usize {
             *first = left;
         }
         for (cell, b) in row.iter_mut().skip(1).zip(&to) {
-            let changed = diagonal + usize::from(a.to_ascii_lowercase() != b.to_ascii_lowercase());
+            let changed = diagonal + usize::from(!a.eq_ignore_ascii_case(b));
             diagonal = *cell;
             left = changed.min(diagonal + 1).min(left + 1);
             *cell = left;
@@ -328,7 +330,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_too_much_is_refused() {
-        for text in ["", "create t", "drop", "drop -1", "drop x", "forget all", "delay 5h", "delay 9999999s", "stop x"] {
+        for text in ["", "create t", "drop", "drop -1", "drop x", "forget all", "delay 5h", "delay 9999999s", "stop x"]
+        {
             refusal(text);
         }
         assert!(refusal("fail metadata 3 1 after_append").contains("produce"));

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::answers::{self, Reply};
-use super::faults::Plan;
+use super::faults::{Hostile, Plan};
 use super::frame::Frames;
 use super::hostile;
-use super::link::{Answer, Link, Sent};
-use super::state::Shared;
+use super::link::{Answer, Link};
+use super::state::{Counters, Shared};
 use super::versions::{self, APIS};
 use crate::protocol::messages::ApiKey;
 use crate::protocol::messages::header::{RequestHeader, response_frame};
@@ -96,14 +96,14 @@ fn send(shared: &Arc<Shared>, link: &Arc<Link>, request: &Request<'_>, mut frame
     let plan = &request.plan;
     let mut slow = false;
     if let Some(kind) = plan.hostile {
-        slow = kind == super::faults::Hostile::SlowByte;
+        slow = kind == Hostile::SlowByte;
         frame = hostile::spoil(kind, request.api, request.version, frame);
     }
     let due = (plan.delay > Duration::ZERO).then(|| Instant::now() + plan.delay);
-    !matches!(link.send(shared, Answer { bytes: frame, due, slow }), Sent::Failed)
+    link.send(shared, Answer { bytes: frame, due, slow })
 }
 
-impl super::state::Counters {
+impl Counters {
     fn note_request(&self, api_index: usize, version: i16) {
         if let (Some(count), Some(last)) = (self.requests.get(api_index), self.versions.get(api_index)) {
             count.fetch_add(1, Ordering::Relaxed);

@@ -96,14 +96,15 @@ fn use_one(left: &mut u64) -> bool {
 impl Faults {
     /// Decides about a request of an API; what is counted is counted now.
     pub(super) fn plan(&mut self, api: usize, is_produce: bool) -> Plan {
-        let throttle_ms = match self.throttles.get_mut(&api) {
-            Some((throttle_ms, left)) if use_one(left) => *throttle_ms,
-            _ => 0,
-        };
-        let hostile = match self.hostile.get_mut(&api) {
-            Some((kind, left)) if use_one(left) => Some(*kind),
-            _ => None,
-        };
+        let throttle = self.throttles.get_mut(&api).filter(|(_, left)| *left > 0);
+        let throttle_ms = throttle.map_or(0, |(throttle_ms, left)| {
+            *left -= 1;
+            *throttle_ms
+        });
+        let hostile = self.hostile.get_mut(&api).filter(|(_, left)| *left > 0).map(|(kind, left)| {
+            *left -= 1;
+            *kind
+        });
         let cut = is_produce && use_one(&mut self.cuts);
         Plan {
             delay: self.delays.get(&api).copied().unwrap_or(self.delay),

@@ -116,7 +116,7 @@ mod tests {
             assert_eq!(Frames::default().next(&mut Drip(&wire, 4)), None, "{length}");
         }
         let mut reader = Frames::default();
-        let mut wire = (128 << 20i32).to_be_bytes().to_vec();
+        let mut wire = (128i32 << 20).to_be_bytes().to_vec();
         wire.extend_from_slice(&[0; 1000]);
         assert_eq!(reader.next(&mut Drip(&wire, 100)), None);
         assert!(reader.buffer.len() < 1 << 20, "{} bytes for a request that did not come", reader.buffer.len());

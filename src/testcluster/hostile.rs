@@ -4,7 +4,7 @@ use super::faults::Hostile;
 use crate::protocol::messages::ApiKey;
 use crate::protocol::messages::header::PREFIX_BYTES;
 use crate::protocol::messages::metadata::MetadataTopic;
-use crate::protocol::messages::produce::ProduceTopicResponse;
+use crate::protocol::messages::produce::{ProducePartitionResponse, ProduceTopicResponse};
 
 const NOT_KAFKA: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nno.\n";
 const CORRELATION_ID_BYTES: usize = 4;
@@ -68,7 +68,8 @@ fn with_huge_count(api: ApiKey, version: i16, mut frame: Vec<u8>) -> Vec<u8> {
     let at = PREFIX_BYTES + CORRELATION_ID_BYTES + header_tags + before;
     let rest = frame.get(at + 1..).unwrap_or_default().to_vec();
     frame.truncate(at);
-    frame.extend_from_slice(if flexible { &[0xff, 0xff, 0xff, 0xff, 0x0f] } else { &i32::MAX.to_be_bytes() });
+    let count: &[u8] = if flexible { &[0xff, 0xff, 0xff, 0xff, 0x0f] } else { &[0x7f, 0xff, 0xff, 0xff] };
+    frame.extend_from_slice(count);
     frame.extend_from_slice(rest.get(if flexible { 0 } else { 3 }..).unwrap_or_default());
     frame
 }
@@ -80,10 +81,7 @@ pub(super) fn spoil_produce(kind: Option<Hostile>, topics: &mut Vec<ProduceTopic
         Some(Hostile::ExtraPartition) => {
             if let Some(partition) = topic.partitions.first().cloned() {
                 let index = i32::MAX - partition.index;
-                topic.partitions.push(crate::protocol::messages::produce::ProducePartitionResponse {
-                    index,
-                    ..partition
-                });
+                topic.partitions.push(ProducePartitionResponse { index, ..partition });
             }
         }
         Some(Hostile::OmitPartition) => {

@@ -32,8 +32,7 @@ impl Cluster {
         let mut stored = Vec::new();
         for (index, partition) in (0..).zip(partitions.unwrap_or_default()) {
             // Copied first: decoding takes long, and the brokers go on meanwhile.
-            let batches: Vec<Vec<u8>> =
-                partition.lock().log.batches_from(0).map(|(_, bytes)| bytes.to_vec()).collect();
+            let batches: Vec<Vec<u8>> = partition.lock().log.batches_from(0).map(|(_, bytes)| bytes.to_vec()).collect();
             for batch in batches {
                 records::for_each(&batch, |offset, timestamp_ms, record| {
                     stored.push(StoredRecord {
@@ -72,6 +71,14 @@ impl Cluster {
         let Some(found) = found else { return Vec::new() };
         let found = found.lock();
         found.log.batches_from(0).map(|(_, bytes)| bytes.to_vec()).collect()
+    }
+
+    /// How many bytes of batches each partition of a topic keeps.
+    #[must_use]
+    pub fn stored_bytes(&self, topic: &str) -> Vec<usize> {
+        let state = self.shared.state.lock();
+        let partitions = state.topics.get(topic).map(|topic| topic.partitions.as_slice()).unwrap_or_default();
+        partitions.iter().map(|partition| partition.lock().log.bytes()).collect()
     }
 
     /// Leader and leader epoch of each partition of a topic.

@@ -75,32 +75,31 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Sends an answer after all those before it. Only the connection's reader calls this. Most answers are
+    /// Sends an answer after all those before it; `false` if the connection is over. Only the connection's reader calls this. Most answers are
     /// written right here; the writer thread exists only where an answer had to wait.
-    pub(super) fn send(self: &Arc<Self>, shared: &Arc<Shared>, answer: Answer) -> Sent {
+    pub(super) fn send(self: &Arc<Self>, shared: &Arc<Shared>, answer: Answer) -> bool {
         let mut outbox = self.outbox.lock();
         if answer.due.is_none() && !answer.slow && outbox.waiting.is_empty() && !outbox.writing {
             drop(outbox);
             shared.wait_while_paused(self.broker, &self.closed);
-            let written = !self.is_closed() && (&self.stream).write_all(&answer.bytes).is_ok();
-            return if written { Sent::Now(answer.bytes) } else { Sent::Failed };
+            return self.write(&answer.bytes);
         }
         while outbox.waiting.len() >= WAITING_MAX && !self.is_closed() {
             self.changed.wait(&mut outbox);
         }
         if self.is_closed() {
-            return Sent::Failed;
+            return false;
         }
         outbox.waiting.push_back(answer);
         if outbox.writer.is_none() {
             let (link, shared) = (Arc::clone(self), Arc::clone(shared));
             match spawn(&format!("writer-{}", self.broker), move || link.write_all(&shared)) {
                 Ok(writer) => outbox.writer = Some(writer),
-                Err(_) => return Sent::Failed,
+                Err(_) => return false,
             }
         }
         self.changed.notify_all();
-        Sent::Later
+        true
     }
 
     /// Closes, and waits for the writer if there is one. The reader's last deed.
@@ -161,15 +160,4 @@ impl Link {
             }
         }
     }
-}
-
-/// What became of an answer.
-#[derive(Debug)]
-pub(super) enum Sent {
-    /// It is written; here is its memory.
-    Now(Vec<u8>),
-    /// The writer has it.
-    Later,
-    /// The connection is over.
-    Failed,
 }

@@ -69,7 +69,10 @@ impl Producers {
             return Verdict::Duplicate { base_offset: known.base_offset, append_time_ms: known.append_time_ms };
         }
         if batch.epoch < producer.epoch {
-            return Verdict::Refuse(INVALID_PRODUCER_EPOCH, "the epoch of the producer is older than the last one seen");
+            return Verdict::Refuse(
+                INVALID_PRODUCER_EPOCH,
+                "the epoch of the producer is older than the last one seen",
+            );
         }
         let expected = match producer.batches.back() {
             Some(last) if producer.epoch == batch.epoch => sequence_after(last.last, 1),

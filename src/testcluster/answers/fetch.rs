@@ -62,7 +62,8 @@ pub(super) fn answer(request: &Request<'_>, reader: &mut Reader<'_>) -> Reply {
 }
 
 fn failures(request: &Request<'_>, asked: &FetchRequest) -> Vec<Option<i16>> {
-    let partitions = asked.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| (&*topic.name, Some(p.index))));
+    let partitions =
+        asked.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| (&*topic.name, Some(p.index))));
     let targets: Vec<_> = partitions.collect();
     let hits = request.shared.state.lock().faults.fail(request.api_index, &targets);
     hits.into_iter().map(|hit| hit.map(|failure| failure.code)).collect()
@@ -128,8 +129,8 @@ fn read_partition(
     }
     let bytes_max = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
     for (_, batch) in log.batches_from(wanted.fetch_offset) {
-        let fits = part.records.len() + batch.len() <= bytes_max;
-        if !fits && !(is_first && part.records.is_empty()) {
+        let is_due = is_first && part.records.is_empty();
+        if !is_due && part.records.len() + batch.len() > bytes_max {
             break;
         }
         part.records.extend_from_slice(batch);

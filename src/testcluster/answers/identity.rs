@@ -20,7 +20,8 @@ pub(super) fn api_versions(request: &Request<'_>, reader: &mut Reader<'_>) -> Re
     let Ok(asked) = ApiVersionsRequest::decode(request.version, reader) else { return Reply::Close };
     let mut state = request.shared.state.lock();
     let failure = state.faults.fail(request.api_index, &[("", None)]).pop().flatten();
-    let names_are_legal = is_software_name(&asked.client_software_name) && is_software_name(&asked.client_software_version);
+    let names_are_legal =
+        is_software_name(&asked.client_software_name) && is_software_name(&asked.client_software_version);
     let error_code = match failure {
         Some(failure) => failure.code,
         None if request.version >= 3 && !names_are_legal => INVALID_REQUEST,
@@ -41,8 +42,11 @@ pub(super) fn api_versions(request: &Request<'_>, reader: &mut Reader<'_>) -> Re
 pub(in crate::testcluster) fn unsupported_api_versions(request: &Request<'_>) -> Reply {
     let (min_version, max_version) = request.shared.state.lock().ranges.of(request.api_index);
     let range = ApiRange { api_key: ApiKey::ApiVersions as i16, min_version, max_version };
-    let response =
-        ApiVersionsResponse { error_code: UNSUPPORTED_VERSION, api_keys: vec![range], ..ApiVersionsResponse::default() };
+    let response = ApiVersionsResponse {
+        error_code: UNSUPPORTED_VERSION,
+        api_keys: vec![range],
+        ..ApiVersionsResponse::default()
+    };
     request.reply_in(0, |version, writer| response.encode(version, writer))
 }
 
@@ -100,7 +104,12 @@ fn identity(state: &mut State, asked: &InitProducerIdRequest, version: i16) -> R
 mod tests {
     use super::*;
 
-    fn ask(state: &mut State, transactional_id: Option<&str>, producer_id: i64, producer_epoch: i16) -> Result<(i64, i16), i16> {
+    fn ask(
+        state: &mut State,
+        transactional_id: Option<&str>,
+        producer_id: i64,
+        producer_epoch: i16,
+    ) -> Result<(i64, i16), i16> {
         let transactional_id = transactional_id.map(str::to_owned);
         let asked = InitProducerIdRequest { transactional_id, transaction_timeout_ms: 1, producer_id, producer_epoch };
         identity(state, &asked, 4)

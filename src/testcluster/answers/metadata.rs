@@ -59,8 +59,7 @@ fn topic_by_id(state: &mut State, id: TopicUuid) -> MetadataTopic {
 }
 
 fn topic(state: &mut State, name: &str, may_create: bool) -> MetadataTopic {
-    let refused =
-        |error_code| MetadataTopic { error_code, name: Some(name.to_owned()), ..MetadataTopic::default() };
+    let refused = |error_code| MetadataTopic { error_code, name: Some(name.to_owned()), ..MetadataTopic::default() };
     if !state.topics.contains_key(name) {
         if !may_create {
             return refused(UNKNOWN_TOPIC_OR_PARTITION);

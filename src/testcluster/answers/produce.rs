@@ -169,7 +169,8 @@ fn append_checked(partition: &mut Partition, batch: &Batch<'_>, place: &Place) -
             };
         }
     }
-    let (mut header_bytes, mut max_timestamp_ms, mut append_time_ms) = (*batch.header_bytes, header.max_timestamp_ms, -1);
+    let (mut header_bytes, mut max_timestamp_ms, mut append_time_ms) =
+        (*batch.header_bytes, header.max_timestamp_ms, -1);
     if place.log_append_time {
         append_time_ms = now_ms();
         max_timestamp_ms = append_time_ms;

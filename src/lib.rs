@@ -31,4 +31,5 @@ pub mod producer;
 pub mod protocol;
 mod sync;
 mod thread;
+pub mod testcluster;
 pub mod time;

@@ -1,0 +1,63 @@
+//! Real Apache Kafka for tests: jars taken once by Maven, brokers on free ports of 127.0.0.1, and a Java client that
+//! reads back what is in the logs. `mod kafka;` in an integration test is all that is needed.
+//!
+//! ```ignore
+//! let Some(kafka) = kafka::start(Setup::brokers(3)) else { return };
+//! kafka.create_topic("lines", 6, 3, &[("min.insync.replicas", "2")]);
+//! // … produce to kafka.bootstrap() …
+//! let records = kafka.read_back("lines", Isolation::Uncommitted);
+//! ```
+//!
+//! Where Java, Maven or the jars are missing, [`start`] says so in one line and answers `None`; with
+//! `KURIER_DEMAND_KAFKA=1` (continuous integration sets it) that is a failure.
+
+#![allow(dead_code, unreachable_pub, reason = "each integration test uses its own part of this module")]
+#![allow(clippy::unwrap_used, reason = "a test may stop where it finds something impossible")]
+#![allow(clippy::disallowed_methods, reason = "real brokers have real deadlines")]
+
+mod broker;
+mod check;
+mod cluster;
+mod control;
+mod corpus;
+mod jars;
+mod ports;
+mod processes;
+mod wire;
+
+pub use check::{Delivery, Keys, Program, Summary, check_million, read_deliveries};
+pub use cluster::{Kafka, Setup};
+pub use control::{ReadRecord, Written};
+pub use corpus::write_corpus;
+
+use std::io::Write as _;
+
+/// The versions that the tests know; the first is the default.
+pub const VERSIONS: [&str; 2] = ["4.2.0", "3.9.1"];
+
+/// Which records a reader sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// All that are in the log, also those of aborted and open transactions.
+    Uncommitted,
+    /// Those outside of transactions and of committed ones.
+    Committed,
+}
+
+/// Starts brokers, or says why it cannot and answers `None` (a panic with `KURIER_DEMAND_KAFKA=1`).
+///
+/// Panics when Kafka is there and does not start: that is never a reason to skip a test.
+pub fn start(setup: Setup) -> Option<Kafka> {
+    match jars::jars(&setup.version) {
+        Ok(jars) => Some(Kafka::start(setup, jars)),
+        Err(why) => {
+            let demanded = std::env::var_os("KURIER_DEMAND_KAFKA").is_some_and(|value| value == "1");
+            assert!(!demanded, "KURIER_DEMAND_KAFKA=1, but there is no Kafka {}: {why}", setup.version);
+            let test = std::thread::current().name().unwrap_or("test").to_owned();
+            // Not `eprintln!`: the harness would swallow it, and a skipped test would look like a passed one.
+            let line = format!("{test}: SKIPPED, no Kafka {}: {why}\n", setup.version);
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            None
+        }
+    }
+}

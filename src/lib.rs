@@ -30,6 +30,6 @@ pub mod io;
 pub mod producer;
 pub mod protocol;
 mod sync;
-mod thread;
 pub mod testcluster;
+mod thread;
 pub mod time;

@@ -1,5 +1,7 @@
 //! Every thread of the library starts here: named, with all signals blocked, and with a panic caught at its top.
 
+#![expect(unsafe_code, reason = "a signal mask is set by a system call")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
 

@@ -1,5 +1,7 @@
 //! A closed batch as the rest of the house holds it: a cheap handle on a block that nobody writes to any more.
 
+#![expect(unsafe_code, reason = "the second half of a split is written as an append writes")]
+
 use super::block::{Block, Closed, Entry, Marks, NewRecord, Place};
 use super::pool::{ENTRY_BYTES, Pool, Refused};
 use crate::protocol::record::records;

@@ -3,6 +3,8 @@
 //!
 //! It holds no pointers; offsets only. So the same block could live in a mapped file.
 
+#![expect(unsafe_code, reason = "the memory that writers share is raw")]
+
 use super::pool::{ENTRY_BYTES, Pool};
 use crate::protocol::record::{self, RecordBody, clamp_delta, record_bytes};
 use crate::protocol::varint::varlong_len;

@@ -1,5 +1,7 @@
 //! A partition's open batch and its queue of sealed ones: where records are appended, by any thread, without a lock.
 
+#![expect(unsafe_code, reason = "the exchange on the word is what allows a span to be written")]
+
 use super::Accumulator;
 use super::batch::Batch;
 use super::block::{Block, Closed, NewRecord, Place};

@@ -12,6 +12,8 @@ pub struct Inbox {
     asleep_until: AtomicU64,
     /// There is something to do that is not in the list.
     nudged: AtomicBool,
+    /// Since when batches wait for its broker and nothing moves; 0: they do not.
+    stalled_since: AtomicU64,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -23,6 +25,7 @@ impl Inbox {
             listed: Mutex::new(Vec::new()),
             asleep_until: AtomicU64::new(0),
             nudged: AtomicBool::new(false),
+            stalled_since: AtomicU64::new(0),
             wake,
         }
     }
@@ -68,6 +71,19 @@ impl Inbox {
         }
         self.stay_awake();
         false
+    }
+
+    /// Batches wait for this thread's broker (`Some`: nothing has moved since), or they do not.
+    pub fn set_stalled(&self, since: Option<Time>) {
+        self.stalled_since.store(since.map_or(0, |since| since.0.max(1)), Ordering::Relaxed);
+    }
+
+    /// For how long batches have waited for this thread's broker while nothing moved.
+    pub fn stalled_for(&self, now: Time) -> std::time::Duration {
+        match self.stalled_since.load(Ordering::Relaxed) {
+            0 => std::time::Duration::ZERO,
+            since => now.since(Time(since)),
+        }
     }
 
     /// The sleep is over.

@@ -81,6 +81,8 @@ pub struct Network {
     pub clock: Clock,
     pub(super) config: NetworkConfig,
     stopping: AtomicBool,
+    /// Nothing is sent any more: a fatal error, or a defect.
+    finished: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
     wakes: Mutex<Vec<Wake>>,
     /// Splits that wait for memory of the reserve.
@@ -106,6 +108,7 @@ impl Network {
             clock,
             config,
             stopping: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             threads: Mutex::new(Vec::new()),
             wakes: Mutex::new(Vec::new()),
             splits: Mutex::new(VecDeque::new()),
@@ -197,7 +200,16 @@ impl Network {
         }
     }
 
+    /// Whether the producer came to an end by itself; its status says why.
+    #[inline]
+    pub fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Relaxed)
+    }
+
     fn complete(&self, batch: Batch, fate: Fate) {
+        if matches!(fate.code, Code::FATAL | Code::INTERNAL) {
+            self.finished.store(true, Ordering::Relaxed);
+        }
         let Some(partition) = self.accumulator.partition(batch.partition) else { return };
         self.deliveries.complete(Completed {
             topic: partition.topic,
@@ -313,6 +325,7 @@ impl Network {
     /// A defect: every record gets its fate, and nobody waits any more.
     pub(crate) fn fail(self: &Arc<Self>, what: &str) {
         let now = self.clock.now();
+        self.finished.store(true, Ordering::Relaxed);
         self.accumulator.shut();
         self.visit(|engine| engine.handle_defect(what, now));
         for partition in self.accumulator.partitions() {
@@ -328,8 +341,9 @@ impl Network {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Ends all threads and gives up whatever has no fate yet. Waits for no network; for running callbacks, yes.
-    pub fn stop(self: &Arc<Self>) {
+    /// Ends all threads and gives up whatever has no fate yet: so many records. Waits for no network; for running
+    /// callbacks, yes.
+    pub fn stop(self: &Arc<Self>) -> usize {
         self.stopping.store(true, Ordering::Release);
         loop {
             for wake in self.wakes.lock().iter() {
@@ -339,12 +353,13 @@ impl Network {
             // A thread that ends by a panic has been dealt with where it panicked.
             let _ = thread.join();
         }
-        self.purge(true, true);
+        let records = self.purge(true, true);
         let splits = std::mem::take(&mut *self.splits.lock());
         for (partition, batch) in splits {
             drop(batch);
             let now = self.clock.now();
             self.visit(|engine| engine.handle_split_failed(partition, now));
         }
+        records
     }
 }

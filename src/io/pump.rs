@@ -59,6 +59,8 @@ pub struct Pump {
     input: Vec<u8>,
     compressor: Compressor,
     trim: Option<(Time, u64)>,
+    /// When a request or a response last moved, while batches waited for one.
+    moved: Option<Time>,
 }
 
 impl Pump {
@@ -76,6 +78,7 @@ impl Pump {
             input: Vec::new(),
             compressor: Compressor::new(),
             trim: None,
+            moved: None,
         }
     }
 
@@ -214,6 +217,7 @@ impl Pump {
             match outcome {
                 Ok(0) => return Err(Error::new(Code::UNREACHABLE, "the broker closed the connection")),
                 Ok(count) => {
+                    self.moved = None;
                     self.answer(now)?;
                     if count < READ_BYTES {
                         return Ok(());
@@ -257,6 +261,7 @@ impl Pump {
             }
             let (connection, correlation_id) = (self.connection, output.correlation_id);
             self.output = None;
+            self.moved = None;
             self.network.visit(|engine| engine.handle_written(connection, correlation_id, now));
         }
         Ok(true)
@@ -293,7 +298,12 @@ impl Pump {
         let splits = if self.network.retry_splits() { now + SPLIT_RETRY } else { Time::NEVER };
         let trim = self.trim.map_or(Time::NEVER, |(at, _)| at);
         let connection = self.connection;
-        let engine = self.network.visit(|engine| engine.poll_timeout(connection));
+        let (engine, waiting) =
+            self.network.visit(|engine| (engine.poll_timeout(connection), engine.partitions_in_need(connection)));
+        self.moved = if waiting > 0 { self.moved.or(Some(now)) } else { None };
+        if let Some(inbox) = self.network.accumulator.inbox(connection.0) {
+            inbox.set_stalled(self.moved);
+        }
         engine.min(self.schedule.next()).min(trim).min(splits)
     }
 }

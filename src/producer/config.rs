@@ -5,17 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::code::{Code, Error, Result};
-use crate::engine::Level;
+use crate::delivery::{Delivery, ReadyCallback};
+use crate::io::LogCallback;
 use crate::producer::partitioner::Partitioner;
 use crate::producer::serializer::Serializer;
 use crate::producer::settings::resolve::Own;
 use crate::producer::settings::{self, ROWS, Settings, Value, properties};
 
-/// Wakes somebody who polls. A library thread calls it; it carries nothing and may come once too often.
-pub type ReadyCallback = Arc<dyn Fn() + Send + Sync>;
-
-/// Takes one line of the log. Any thread, several at once.
-pub type LogCallback = Arc<dyn Fn(Level, &str) + Send + Sync>;
+/// Takes deliveries, on the library's delivery thread, one call at a time.
+pub type DeliveryCallback = Arc<dyn Fn(&[Delivery]) + Send + Sync>;
 
 /// The settings of a producer to come. [`Config::set`] checks each value, [`Config::resolve`] the whole.
 #[derive(Clone, Default)]
@@ -28,6 +26,8 @@ pub struct Config {
     pub key_serializer: Option<Serializer>,
     /// Writes values in place of `value.serializer`.
     pub value_serializer: Option<Serializer>,
+    /// Gets the deliveries, in place of `poll`.
+    pub delivery_callback: Option<DeliveryCallback>,
     /// Called when `poll` would return at once.
     pub ready_callback: Option<ReadyCallback>,
     /// Gets the log.

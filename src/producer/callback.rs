@@ -1,0 +1,77 @@
+//! Which of the application's callbacks this thread is inside, so that a call that would wait for itself is refused.
+
+use crate::code::Code;
+use std::cell::RefCell;
+
+/// The application's callbacks, by what may be done inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Everything that does not wait.
+    Delivery,
+    /// Names, counts and `wake`.
+    Other,
+}
+
+thread_local! {
+    /// Producers whose callbacks this thread is inside, the innermost last.
+    static INSIDE: RefCell<Vec<(u64, Kind)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Leaves the callback, by return or by panic.
+struct Leave;
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        INSIDE.with_borrow_mut(|inside| inside.pop());
+    }
+}
+
+/// Runs a callback of producer `id`.
+pub(super) fn call<R>(id: u64, kind: Kind, callback: impl FnOnce() -> R) -> R {
+    INSIDE.with_borrow_mut(|inside| inside.push((id, kind)));
+    let _leave = Leave;
+    callback()
+}
+
+/// What this thread is inside of for producer `id`.
+#[inline]
+fn inside(id: u64) -> Option<Kind> {
+    INSIDE.with_borrow(|inside| {
+        if inside.is_empty() {
+            return None;
+        }
+        let kinds = inside.iter().filter(|(other, _)| *other == id).map(|(_, kind)| *kind);
+        kinds.max_by_key(|kind| *kind == Kind::Other)
+    })
+}
+
+/// Whether this thread is inside any callback of any producer.
+#[must_use]
+pub fn inside_callback() -> bool {
+    INSIDE.with_borrow(|inside| !inside.is_empty())
+}
+
+/// A call that sends: inside the delivery callback it must not wait (`Ok(true)`), inside others it does not work.
+#[inline]
+pub(super) fn check_send(id: u64) -> Result<bool, Code> {
+    match inside(id) {
+        None => Ok(false),
+        Some(Kind::Delivery) => Ok(true),
+        Some(Kind::Other) => Err(Code::WRONG_THREAD),
+    }
+}
+
+/// A call that does not wait but does more than read: not inside partitioners, serializers, logs, ready callbacks.
+pub(super) fn check_act(id: u64) -> Result<(), Code> {
+    check_send(id).map(|_| ())
+}
+
+/// A call that only waits.
+pub(super) fn check_wait(id: u64) -> Result<(), Code> {
+    if inside(id).is_some() { Err(Code::WRONG_THREAD) } else { Ok(()) }
+}
+
+/// A call that works everywhere, but waits only outside.
+pub(super) fn may_wait(id: u64) -> bool {
+    inside(id).is_none()
+}

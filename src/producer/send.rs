@@ -1,0 +1,364 @@
+//! A record's way in: topic, partition, append; and what it waits for on the way.
+
+use super::callback::{self, Kind};
+use super::life::Producer;
+use super::serializer::{SerializerClass, serialize_own};
+use super::timeout::{Deadline, Timeout};
+use super::topics::Topic;
+use super::{Delivery, Record};
+use crate::accumulator::{BATCH_HEADER_BYTES, NewRecord, Partition, QUIET, Stall, WAITER};
+use crate::code::{Code, Error, Outcome};
+use crate::engine::TopicNumber;
+use crate::protocol::record::{BYTES_MAX, RecordBody, record_bytes};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Java's `batch.size`: a sticky partition is kept at least for this much (hot at low rates, where a large batch would
+/// take seconds to fill).
+const STICKY_BYTES_MIN: usize = 16 << 10;
+/// Another thread needs microseconds to open a batch; who may not wait lets it run so often.
+const YIELDS_MAX: usize = 1_000;
+/// Above this a thread's buffer for serialized bytes is given back after use.
+const SCRATCH_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    /// Buffers for a serialized key and value; taken out while in use, because serializers may send.
+    static SCRATCH: RefCell<[Vec<u8>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
+impl Producer {
+    /// Sends a record: copies it into the open batch of its partition. Any thread, any time.
+    ///
+    /// # Errors
+    /// Nothing was accepted, and there will be no delivery: `QUEUE_FULL`, `TIMED_OUT` (no metadata), `CLOSED`,
+    /// `INVALID_ARGUMENT`, `RECORD_TOO_LARGE`, `UNKNOWN_TOPIC`, `UNKNOWN_PARTITION`, `NOT_AUTHORIZED`, `UNREACHABLE`,
+    /// `WRONG_THREAD`, `FATAL`.
+    #[inline]
+    pub fn send(&self, record: &Record<'_>, timeout: Timeout) -> Result<(), Code> {
+        let deadline = Deadline::after(timeout.or(self.settings.max_block));
+        self.accept(record, deadline, record.opaque, if record.quiet { QUIET } else { 0 })
+    }
+
+    /// The end of a call's waiting: for several [`Self::send_until`].
+    #[must_use]
+    pub fn deadline(&self, timeout: Timeout) -> Deadline {
+        match timeout.or(self.settings.max_block) {
+            Duration::ZERO => Deadline::Now,
+            span => Deadline::At(self.network.clock.now() + span),
+        }
+    }
+
+    /// As [`Self::send`], until a moment.
+    #[inline]
+    pub fn send_until(&self, record: &Record<'_>, deadline: Deadline) -> Result<(), Code> {
+        self.accept(record, deadline, record.opaque, if record.quiet { QUIET } else { 0 })
+    }
+
+    /// As [`Self::send`], of objects: key and value are serialized first, into memory of this thread.
+    ///
+    /// # Errors
+    /// Also `SERIALIZATION`.
+    pub fn send_object(&self, record: &Record<'_>, timeout: Timeout) -> Result<(), Code> {
+        callback::check_send(self.id)?;
+        self.topics.get(record.topic)?;
+        let [mut key_bytes, mut value_bytes] = SCRATCH.with_borrow_mut(std::mem::take);
+        let key = self.serialize(true, record.topic, record.key, &mut key_bytes);
+        let value = self.serialize(false, record.topic, record.value, &mut value_bytes);
+        let sent = match (key, value) {
+            (Ok(key), Ok(value)) => self.send(&Record { key, value, ..*record }, timeout),
+            (Err(code), _) | (_, Err(code)) => Err(code),
+        };
+        for buffer in [&mut key_bytes, &mut value_bytes] {
+            if buffer.capacity() > SCRATCH_BYTES_MAX {
+                *buffer = Vec::new();
+            }
+        }
+        SCRATCH.with_borrow_mut(|scratch| *scratch = [key_bytes, value_bytes]);
+        sent
+    }
+
+    fn serialize<'a>(
+        &self,
+        is_key: bool,
+        topic: u32,
+        object: Option<&'a [u8]>,
+        buffer: &'a mut Vec<u8>,
+    ) -> Result<Option<&'a [u8]>, Code> {
+        let (own, class): (_, SerializerClass) = if is_key {
+            (&self.key_serializer, self.settings.key_serializer)
+        } else {
+            (&self.value_serializer, self.settings.value_serializer)
+        };
+        match own {
+            Some(own) => callback::call(self.id, Kind::Other, || {
+                serialize_own(own, topic, object, self.settings.max_request_size, buffer)
+            }),
+            None => class.serialize(object, buffer),
+        }
+    }
+
+    /// Sends one record and waits for its fate, which comes to this call alone. Its batch is due at once.
+    ///
+    /// The delivery is filled whatever the result: `NOT_WRITTEN` if it was not accepted; if the time is over after
+    /// that, `TIMED_OUT` and `UNKNOWN`, and nothing more comes.
+    pub fn send_wait(&self, record: &Record<'_>, timeout: Timeout) -> (Delivery, crate::code::Result<()>) {
+        let mut delivery = Delivery {
+            opaque: record.opaque,
+            offset: -1,
+            timestamp_ms: record.timestamp_ms.unwrap_or(-1),
+            topic: record.topic,
+            partition: record.partition.unwrap_or(-1),
+            outcome: Outcome::NotWritten as u8,
+            ..Delivery::default()
+        };
+        let whole = self.settings.max_block + self.settings.delivery_timeout;
+        let mut deadline = Deadline::after(timeout.or(whole));
+        deadline.left(&self.network.clock);
+        let waiter = self.deliveries.wait_for(record.opaque);
+        let accepted = callback::check_wait(self.id)
+            .and_then(|()| self.accept(record, self.accept_until(timeout, deadline), waiter.number(), WAITER));
+        if let Err(code) = accepted {
+            delivery.code = code.0;
+            return (delivery, Err(self.explain(code, record.topic)));
+        }
+        loop {
+            let left = deadline.left(&self.network.clock);
+            if let Some(found) = waiter.wait(left) {
+                return (found, self.judge(&found));
+            }
+            if left.is_zero() {
+                delivery.code = Code::TIMED_OUT.0;
+                delivery.outcome = Outcome::Unknown as u8;
+                let text = "the record was accepted, but its fate was not known in time";
+                return (delivery, Err(Error::new(Code::TIMED_OUT, text)));
+            }
+        }
+    }
+
+    /// By default the record has `max.block.ms` to be accepted.
+    fn accept_until(&self, timeout: Timeout, deadline: Deadline) -> Deadline {
+        match timeout {
+            Timeout::Default => self.deadline(Timeout::Default),
+            Timeout::Of(_) => deadline,
+        }
+    }
+
+    fn judge(&self, delivery: &Delivery) -> crate::code::Result<()> {
+        let code = Code(delivery.code);
+        if code == Code::OK {
+            return Ok(());
+        }
+        let mut error = Error::new(code, code.text().to_string_lossy());
+        if delivery.broker_code != 0 {
+            error.broker_code = delivery.broker_code;
+            let name = crate::protocol::broker_code::name(delivery.broker_code);
+            error.message = format!("{} The broker said {}.", error.message, name.to_string_lossy());
+        }
+        Err(error)
+    }
+
+    fn accept(&self, record: &Record<'_>, mut deadline: Deadline, opaque: u64, flags: u8) -> Result<(), Code> {
+        if callback::check_send(self.id)? {
+            deadline = Deadline::Now;
+        }
+        if self.network.is_finished() {
+            return Err(if self.is_closed() { Code::CLOSED } else { Code::FATAL });
+        }
+        let topic = self.topics.get(record.topic)?;
+        let timestamp_ms = match record.timestamp_ms {
+            Some(timestamp_ms) if timestamp_ms < 0 => return Err(Code::INVALID_ARGUMENT),
+            Some(timestamp_ms) => timestamp_ms,
+            None => self.network.clock.wall_ms(),
+        };
+        let body = RecordBody { key: record.key, value: record.value, headers: record.headers };
+        let bytes = record_bytes(body.fixed_bytes(), 0, 0);
+        if bytes > BYTES_MAX || bytes + BATCH_HEADER_BYTES > self.settings.max_request_size {
+            return Err(if self.is_closed() { Code::CLOSED } else { Code::RECORD_TOO_LARGE });
+        }
+        if topic.count() == 0 {
+            self.wait_for_metadata(topic, &mut deadline)?;
+        }
+        let new = NewRecord { body, timestamp_ms, opaque, flags };
+        let sent = match record.partition {
+            Some(index) => {
+                let partition = self.explicit(topic, index)?;
+                self.append(partition, &new, false, &mut deadline).map(|()| partition)
+            }
+            None => self.append_chosen(topic, &new, &mut deadline),
+        };
+        match sent {
+            Ok(partition) => {
+                if flags & WAITER != 0 {
+                    self.accumulator.hurry(partition);
+                }
+                Ok(())
+            }
+            Err(stall) => Err(self.refusal(stall)),
+        }
+    }
+
+    fn explicit<'a>(&self, topic: &'a Topic, index: i32) -> Result<&'a Arc<Partition>, Code> {
+        let index = usize::try_from(index).map_err(|_| Code::INVALID_ARGUMENT)?;
+        topic.partitions.get(index).ok_or_else(|| {
+            // It may have been added since: ask, so that a later try finds it.
+            self.touch(topic);
+            Code::UNKNOWN_PARTITION
+        })
+    }
+
+    fn append_chosen<'a>(
+        &self,
+        topic: &'a Topic,
+        new: &NewRecord<'_>,
+        deadline: &mut Deadline,
+    ) -> Result<&'a Arc<Partition>, Failed> {
+        let count = topic.count();
+        let load = |index| self.load(topic, index);
+        let pick = || topic.partitioner.pick(&self.partitioning, topic.id, new.body.key, count, load);
+        let picked = if self.partitioning.own.is_some() {
+            callback::call(self.id, Kind::Other, pick)
+        } else {
+            pick()
+        };
+        let picked = picked.map_err(Failed::Code)?;
+        let of = |index: i32| {
+            let partition = usize::try_from(index).ok().and_then(|index| topic.partitions.get(index));
+            partition.ok_or(Failed::Code(Code::UNKNOWN_PARTITION))
+        };
+        let mut partition = of(picked.partition)?;
+        match self.append(partition, new, picked.sticky, deadline) {
+            Err(Failed::Stall(Stall::Boundary(bytes))) => {
+                let bytes_min = self.settings.batch_size.min(STICKY_BYTES_MIN);
+                let next = || super::partitioner::choose(load, count, topic.partitioner.random());
+                partition = of(topic.partitioner.sticky.moved(picked.partition, bytes, bytes_min, next))?;
+                self.append(partition, new, false, deadline).map(|()| partition)
+            }
+            done => done.map(|()| partition),
+        }
+    }
+
+    /// What the adaptive partitioner goes by: queued batches, `None` for a partition that cannot be sent to.
+    fn load(&self, topic: &Topic, index: i32) -> Option<u32> {
+        let partition = usize::try_from(index).ok().and_then(|index| topic.partitions.get(index))?;
+        if !partition.has_leader() {
+            return None;
+        }
+        if let Some(limit) = self.settings.partitioner_availability_timeout {
+            let inbox = self.accumulator.inbox(partition.leader())?;
+            if inbox.stalled_for(self.network.clock.now()) > limit {
+                return None;
+            }
+        }
+        Some(if self.settings.partitioner_adaptive { partition.queued() } else { 0 })
+    }
+
+    fn append(
+        &self,
+        partition: &Partition,
+        new: &NewRecord<'_>,
+        stop_at_boundary: bool,
+        deadline: &mut Deadline,
+    ) -> Result<(), Failed> {
+        let clock = || self.network.clock.now();
+        match self.accumulator.append(partition, new, stop_at_boundary, &clock) {
+            Ok(()) => Ok(()),
+            Err(stall @ (Stall::Busy | Stall::Memory)) => self.append_late(partition, new, stall, deadline),
+            Err(stall) => Err(Failed::Stall(stall)),
+        }
+    }
+
+    /// Waits for what was missing, and tries again.
+    #[cold]
+    fn append_late(
+        &self,
+        partition: &Partition,
+        new: &NewRecord<'_>,
+        mut stall: Stall,
+        deadline: &mut Deadline,
+    ) -> Result<(), Failed> {
+        let clock = || self.network.clock.now();
+        let mut yields = 0;
+        let ended = loop {
+            let left = deadline.left(&self.network.clock);
+            if !left.is_zero() {
+                self.accumulator.wait(partition, stall, new, left);
+            } else if stall == Stall::Busy && yields < YIELDS_MAX {
+                yields += 1;
+                std::thread::yield_now();
+            } else {
+                self.accumulator.want_memory();
+                break Err(Failed::Code(Code::QUEUE_FULL));
+            }
+            match self.accumulator.append(partition, new, false, &clock) {
+                Ok(()) => break Ok(()),
+                Err(again @ (Stall::Busy | Stall::Memory)) => stall = again,
+                Err(other) => break Err(Failed::Stall(other)),
+            }
+        };
+        self.accumulator.leave_line(partition);
+        ended
+    }
+
+    fn refusal(&self, failed: Failed) -> Code {
+        match failed {
+            Failed::Code(code) => code,
+            Failed::Stall(_) if self.is_closed() => Code::CLOSED,
+            // Shut without `close`: the producer is finished.
+            Failed::Stall(Stall::Closed) => Code::FATAL,
+            Failed::Stall(_) => Code::INTERNAL,
+        }
+    }
+
+    /// Waits for the topic's partitions. What the brokers said for certain is the answer at once; else what they said
+    /// last, when the time is over.
+    #[cold]
+    pub(super) fn wait_for_metadata(&self, topic: &Topic, deadline: &mut Deadline) -> Result<(), Code> {
+        let mut asked = false;
+        loop {
+            if topic.count() > 0 {
+                return Ok(());
+            }
+            if self.is_closed() {
+                return Err(Code::CLOSED);
+            }
+            if let Some(error) = topic.trouble().filter(|error| !error.retriable) {
+                // Rights and names change: the next call asks again.
+                topic.forget_trouble();
+                return Err(error.code);
+            }
+            if !asked {
+                self.touch(topic);
+                asked = true;
+            }
+            let left = deadline.left(&self.network.clock);
+            if left.is_zero() {
+                let said = topic.trouble().or_else(|| self.network.visit(|engine| engine.status()));
+                self.topics.miss();
+                return Err(said.map_or(Code::TIMED_OUT, |error| error.code));
+            }
+            topic.wait(left);
+        }
+    }
+
+    fn touch(&self, topic: &Topic) {
+        let now = self.network.clock.now();
+        self.network.visit(|engine| engine.touch_topic(TopicNumber(topic.id), now));
+    }
+
+    /// The sentence to a code that a send answered.
+    pub(super) fn explain(&self, code: Code, topic: u32) -> Error {
+        let said = self.topics.get(topic).ok().and_then(Topic::trouble);
+        let said = said.or_else(|| self.network.visit(|engine| engine.status()));
+        match said {
+            Some(error) if error.code == code => error,
+            _ => Error::new(code, code.text().to_string_lossy()),
+        }
+    }
+}
+
+/// Why a record was not appended.
+pub(super) enum Failed {
+    Code(Code),
+    Stall(Stall),
+}

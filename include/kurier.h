@@ -92,8 +92,9 @@
 // The version that this header belongs to: 0xMMmmpp00, major, minor, patch.
 #define KURIER_VERSION 65536
 
-// Two libraries with the same number can take each other's place without compiling again. It stands in the soname.
-#define KURIER_ABI_VERSION 1
+// Two libraries with the same number can take each other's place without compiling again; 0: not promised yet. It
+// stands in the soname, too.
+#define KURIER_ABI_VERSION 0
 
 // An embedded cluster, for tests and demonstrations. Opaque; any thread, any time, except destroy.
 typedef struct kurier_cluster kurier_cluster;
@@ -170,7 +171,7 @@ typedef void (*kurier_delivery_callback)(void *userdata, const struct kurier_del
 // too often; only to wake somebody who polls.
 typedef void (*kurier_ready_callback)(void *userdata);
 
-// Gets one line of logfmt, UTF-8, without newline and NUL, of level `log.level` or worse. Called by any thread, several
+// Gets one line of logfmt, UTF-8, without newline or NUL, of level `log.level` or worse. Called by any thread, several
 // at once. Without it nothing is written anywhere.
 typedef void (*kurier_log_callback)(void *userdata, int32_t level, const char *text, size_t size);
 
@@ -407,8 +408,8 @@ kurier_code kurier_producer_send(struct kurier_producer *producer,
                                  const struct kurier_record *record,
                                  int64_t timeout_ms);
 
-// Accepts records from the first on, as kurier_producer_send each, within one timeout. `*accepted` of them are in, also
-// on failure; the code is about the next one, and the call can be repeated from there.
+// Accepts records from the first on, as kurier_producer_send each, within one timeout. `*accepted` of them are in,
+// also on failure; the code is about the next one, and the call can be repeated from there.
 kurier_code kurier_producer_send_batch(struct kurier_producer *producer,
                                        const struct kurier_record *records,
                                        size_t count,

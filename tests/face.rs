@@ -1,5 +1,10 @@
 //! The C face from the side of C: the twelve rules at the top of the header, bad input, fork and the ways to end.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test has a clock and threads, and says what it is about"
+)]
 
 #[path = "face/compiler.rs"]
 mod compiler;

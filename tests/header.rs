@@ -94,23 +94,6 @@ fn the_header_holds_no_words_of_rust() {
     }
 }
 
-/// A panic that leaves an `extern "C"` function aborts the host.
-#[test]
-fn every_function_is_guarded() {
-    let mut functions = 0;
-    for file in FILES {
-        let text = std::fs::read_to_string(root().join(format!("src/ffi/{file}.rs"))).expect(file);
-        for function in text.split("#[unsafe(no_mangle)]").skip(1) {
-            let body = function.split("\n}\n").next().unwrap_or_default();
-            let name = body.split("fn ").nth(1).and_then(|rest| rest.split('(').next()).unwrap_or_default();
-            assert!(body.contains("extern \"C\" fn kurier_"), "{name}");
-            assert!(["guard(|| ", "guard_error(", "guard_value("].iter().any(|call| body.contains(call)), "{name}");
-            functions += 1;
-        }
-    }
-    assert_eq!(functions, declared(&code()).len(), "functions in src/ffi and in the header");
-}
-
 /// The functions of the header.
 fn declared(code: &str) -> Vec<String> {
     code.split(['\n', ';'])

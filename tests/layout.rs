@@ -1,4 +1,5 @@
 //! The header, alone and with the checks of `layout.c`, in every dialect of C and C++ that the compilers here know.
+#![allow(clippy::print_stdout, reason = "a compiler that is missing is worth a line")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,7 @@
 //! What stands around every call: panics and forks stop here, handles are checked, errors are written out.
 
 use std::any::Any;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -125,7 +126,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 /// A payload whose own drop panics would unwind into C: it is leaked instead.
 fn bury(panic: Box<dyn Any + Send>) {
-    std::mem::forget(panic);
+    let _ = ManuallyDrop::new(panic);
 }
 
 /// A type that C sees only as a pointer, and what is really behind it.

@@ -10,8 +10,9 @@ use super::guard::guard_value;
 /// The version that this header belongs to: 0xMMmmpp00, major, minor, patch.
 pub const KURIER_VERSION: u32 = 0x0001_0000;
 
-/// Two libraries with the same number can take each other's place without compiling again. It stands in the soname.
-pub const KURIER_ABI_VERSION: u32 = 1;
+/// Two libraries with the same number can take each other's place without compiling again; 0: not promised yet. It
+/// stands in the soname, too.
+pub const KURIER_ABI_VERSION: u32 = 0;
 
 const fn decimal(text: &str) -> u32 {
     let bytes = text.as_bytes();
@@ -33,13 +34,13 @@ const _: () = {
 /// The version of the library that runs, as KURIER_VERSION.
 #[unsafe(no_mangle)]
 pub extern "C" fn kurier_version() -> u32 {
-    guard_value(0, || KURIER_VERSION)
+    guard_value(KURIER_VERSION, || KURIER_VERSION)
 }
 
 /// The ABI of the library that runs; compare it with KURIER_ABI_VERSION.
 #[unsafe(no_mangle)]
 pub extern "C" fn kurier_abi_version() -> u32 {
-    guard_value(0, || KURIER_ABI_VERSION)
+    guard_value(KURIER_ABI_VERSION, || KURIER_ABI_VERSION)
 }
 
 /// The name of a kurier_code: "QUEUE_FULL". Static, never NULL.

@@ -36,8 +36,8 @@ pub unsafe extern "C" fn kurier_producer_send(
     })
 }
 
-/// Accepts records from the first on, as kurier_producer_send each, within one timeout. `*accepted` of them are in, also
-/// on failure; the code is about the next one, and the call can be repeated from there.
+/// Accepts records from the first on, as kurier_producer_send each, within one timeout. `*accepted` of them are in,
+/// also on failure; the code is about the next one, and the call can be repeated from there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kurier_producer_send_batch(
     producer: *mut kurier_producer,

@@ -226,7 +226,7 @@ pub type kurier_delivery_callback =
 /// too often; only to wake somebody who polls.
 pub type kurier_ready_callback = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
-/// Gets one line of logfmt, UTF-8, without newline and NUL, of level `log.level` or worse. Called by any thread, several
+/// Gets one line of logfmt, UTF-8, without newline or NUL, of level `log.level` or worse. Called by any thread, several
 /// at once. Without it nothing is written anywhere.
 pub type kurier_log_callback =
     Option<unsafe extern "C" fn(userdata: *mut c_void, level: i32, text: *const c_char, size: usize)>;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// A program that hangs is a failed test, not a test run that never ends.
-const LIMIT: Duration = Duration::from_secs(180);
+/// A program that hangs is a failed test, not a test run that never ends. `make` has the library to build.
+const LIMIT: Duration = Duration::from_secs(1200);
 
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -19,7 +19,7 @@ fn words(variable: &str) -> Vec<String> {
 }
 
 /// A folder with the shared library under the names that linker and loader look for.
-pub fn library() -> PathBuf {
+pub(crate) fn library() -> PathBuf {
     let test = std::env::current_exe().expect("this test");
     let library = test.parent().expect("deps").join("libkurier.so");
     assert!(library.exists(), "{} is not there", library.display());
@@ -35,10 +35,10 @@ pub fn library() -> PathBuf {
 }
 
 /// Compiles one file to a program beside the library.
-pub fn build(source: &Path, flags: &[&str]) -> PathBuf {
+pub(crate) fn build(source: &Path, flags: &[&str]) -> PathBuf {
     let library = library();
     let program = library.join(source.file_stem().expect("a name"));
-    let output = Command::new(std::env::var("CC").unwrap_or("cc".into()))
+    let output = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".into()))
         .args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-O1", "-pthread"])
         .args(flags)
         .args(words("KURIER_CFLAGS"))
@@ -57,7 +57,7 @@ pub fn build(source: &Path, flags: &[&str]) -> PathBuf {
 }
 
 /// How to start a program, wrapped if that is wanted.
-pub fn command(program: &Path) -> Command {
+pub(crate) fn command(program: &Path) -> Command {
     let mut wrap = words("KURIER_WRAP").into_iter();
     match wrap.next() {
         Some(first) => {
@@ -70,13 +70,13 @@ pub fn command(program: &Path) -> Command {
 }
 
 /// Runs a program to its end. Its input is closed unless the command says otherwise.
-pub fn run(mut command: Command) -> Output {
+pub(crate) fn run(mut command: Command) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a program");
     finish(child)
 }
 
 /// Waits for the end of a program whose outputs are pipes.
-pub fn finish(mut child: Child) -> Output {
+pub(crate) fn finish(mut child: Child) -> Output {
     let out = collect(child.stdout.take());
     let err = collect(child.stderr.take());
     let start = Instant::now();
@@ -106,7 +106,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<
 }
 
 /// What a program wrote, if it ended well.
-pub fn good(output: &Output) -> String {
+pub(crate) fn good(output: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     out.into_owned()

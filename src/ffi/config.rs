@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::code::{Code, Error};
 use crate::producer::Config;
 
-use super::guard::{self, Failure, Opaque, exclusive, guard, guard_error, guard_value, shared};
+use super::guard::{self, Opaque, exclusive, guard, guard_error, guard_value, shared};
 use super::text;
 use super::types::{
     kurier_code, kurier_config, kurier_delivery_callback, kurier_error, kurier_log_callback, kurier_partitioner,
@@ -74,6 +74,10 @@ pub unsafe extern "C" fn kurier_config_set(
     unsafe { guard_error(error, body) }
 }
 
+fn too_large(_: Code) -> Error {
+    Error::new(Code::INVALID_ARGUMENT, "The text has more than 2147483647 bytes.")
+}
+
 /// Sets everything that a .properties text in UTF-8 says: all of it or nothing. The message has the line.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kurier_config_load(
@@ -85,12 +89,12 @@ pub unsafe extern "C" fn kurier_config_load(
     let body = || {
         // SAFETY: a config is used by one thread at a time.
         let config = unsafe { exclusive(config) }?;
+        if text.is_null() {
+            return Err(Error::new(Code::NULL_POINTER, "The text is NULL.").into());
+        }
         // SAFETY: rule 12.
-        let text = unsafe { text::sized(text, size) }.map_err(|code| match code {
-            Code::INVALID_ARGUMENT => Failure::from(Error::new(code, "The text is not UTF-8, or larger than 2 GiB.")),
-            code => code.into(),
-        })?;
-        Ok(config.load(text)?)
+        let text = unsafe { text::bytes(text.cast(), size) }.map_err(too_large)?;
+        Ok(config.load(text.unwrap_or_default())?)
     };
     // SAFETY: rule 10.
     unsafe { guard_error(error, body) }
@@ -136,13 +140,13 @@ pub unsafe extern "C" fn kurier_config_set_partitioner(
         // SAFETY: a config is used by one thread at a time.
         let config = unsafe { exclusive(config) }?;
         let userdata = Userdata(userdata);
-        config.set_partitioner(partitioner.map(|call| {
+        config.partitioner = partitioner.map(|call| {
             Arc::new(move |topic: u32, key: Option<&[u8]>, partition_count: i32| {
                 let (key, key_size) = parts(key);
                 // SAFETY: the application vouches for its function and userdata; rule 7: it does not throw.
                 unsafe { call(userdata.pointer(), topic, key, key_size, partition_count) }
             }) as _
-        }));
+        });
         Ok(())
     })
 }
@@ -157,7 +161,7 @@ pub unsafe extern "C" fn kurier_config_set_key_serializer(
     guard(|| {
         // SAFETY: a config is used by one thread at a time.
         let config = unsafe { exclusive(config) }?;
-        config.set_key_serializer(wrap_serializer(userdata, serializer));
+        config.key_serializer = wrap_serializer(userdata, serializer);
         Ok(())
     })
 }
@@ -172,7 +176,7 @@ pub unsafe extern "C" fn kurier_config_set_value_serializer(
     guard(|| {
         // SAFETY: a config is used by one thread at a time.
         let config = unsafe { exclusive(config) }?;
-        config.set_value_serializer(wrap_serializer(userdata, serializer));
+        config.value_serializer = wrap_serializer(userdata, serializer);
         Ok(())
     })
 }
@@ -200,12 +204,12 @@ pub unsafe extern "C" fn kurier_config_set_delivery_callback(
         // SAFETY: a config is used by one thread at a time.
         let config = unsafe { exclusive(config) }?;
         let userdata = Userdata(userdata);
-        config.set_delivery_callback(callback.map(|call| {
+        config.delivery_callback = callback.map(|call| {
             Arc::new(move |deliveries: &[crate::producer::Delivery]| {
                 // SAFETY: as above; both delivery types are one layout (`types.rs` checks it).
                 unsafe { call(userdata.pointer(), deliveries.as_ptr().cast(), deliveries.len()) };
             }) as _
-        }));
+        });
         Ok(())
     })
 }
@@ -221,12 +225,12 @@ pub unsafe extern "C" fn kurier_config_set_ready_callback(
         // SAFETY: a config is used by one thread at a time.
         let config = unsafe { exclusive(config) }?;
         let userdata = Userdata(userdata);
-        config.set_ready_callback(callback.map(|call| {
+        config.ready_callback = callback.map(|call| {
             Arc::new(move || {
                 // SAFETY: the application vouches for its function and userdata; rule 7: it does not throw.
                 unsafe { call(userdata.pointer()) };
             }) as _
-        }));
+        });
         Ok(())
     })
 }
@@ -249,7 +253,7 @@ pub unsafe extern "C" fn kurier_config_set_log_callback(
             })),
             None => None,
         };
-        config.set_log_callback(wrapped);
+        config.log_callback = wrapped;
         Ok(())
     })
 }

@@ -42,7 +42,7 @@ pub const KURIER_CODE_WRONG_THREAD: kurier_code = -6;
 pub const KURIER_CODE_WRONG_STATE: kurier_code = -7;
 /// Larger than max.request.size, or than the broker's limit.
 pub const KURIER_CODE_RECORD_TOO_LARGE: kurier_code = -8;
-/// The brokers do not have it; also: an id that is not one of this producer's.
+/// The brokers do not have it.
 pub const KURIER_CODE_UNKNOWN_TOPIC: kurier_code = -9;
 /// The topic does not have it.
 pub const KURIER_CODE_UNKNOWN_PARTITION: kurier_code = -10;

@@ -31,7 +31,7 @@ int main(void)
     record.flags = KURIER_RECORD_TIMESTAMP;
     CODE(kurier_producer_send(producer, &record, -1), INVALID);
     record.flags = KURIER_RECORD_PARTITION;
-    CODE(kurier_producer_send(producer, &record, -1), KURIER_CODE_UNKNOWN_PARTITION);
+    CODE(kurier_producer_send(producer, &record, -1), INVALID);
     record.partition = 4;
     CODE(kurier_producer_send(producer, &record, 0), KURIER_CODE_UNKNOWN_PARTITION);
     record.flags = 0;
@@ -44,12 +44,12 @@ int main(void)
     record.header_count = 0;
 
     record.topic = 0;
-    CODE(kurier_producer_send(producer, &record, -1), KURIER_CODE_UNKNOWN_TOPIC);
+    CODE(kurier_producer_send(producer, &record, -1), INVALID);
     record.topic = topic(other, "payments");
     CHECK(record.topic != topic(producer, "payments"));
-    CODE(kurier_producer_send(producer, &record, -1), KURIER_CODE_UNKNOWN_TOPIC);
+    CODE(kurier_producer_send(producer, &record, -1), INVALID);
     record.topic = topic(producer, "payments") + 1;
-    CODE(kurier_producer_send(producer, &record, -1), KURIER_CODE_UNKNOWN_TOPIC);
+    CODE(kurier_producer_send(producer, &record, -1), INVALID);
 
     stop(other);
     stop(producer);

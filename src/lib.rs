@@ -26,6 +26,7 @@ pub mod accumulator;
 pub mod code;
 pub mod delivery;
 pub mod engine;
+pub mod ffi;
 pub mod io;
 pub mod producer;
 pub mod protocol;

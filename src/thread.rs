@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 /// Signals belong to the host's own threads: a gathering write to a closed socket from a `cdylib` would else end a C
 /// host by SIGPIPE (measured: exit 141).
 #[expect(clippy::disallowed_methods, reason = "this is the one place that starts threads")]
-pub fn start(
+pub(crate) fn start(
     name: String,
     body: impl FnOnce() + Send + 'static,
     on_panic: impl FnOnce() + Send + 'static,

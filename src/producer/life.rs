@@ -71,11 +71,11 @@ impl Producer {
         // Deliveries and pool point at each other: the pool's signal finds the deliveries when there are any.
         let late: Arc<OnceLock<Arc<Deliveries>>> = Arc::new(OnceLock::new());
         let (of_pool, of_topics) = (Arc::clone(&late), Arc::clone(&late));
-        let freed = Box::new(move || drop(of_pool.get().map(|deliveries| deliveries.wake())));
+        let freed = Box::new(move || of_pool.get().map_or((), |deliveries| deliveries.wake()));
         let accumulator = Arc::new(Accumulator::new(&limits(&settings), freed));
         let deliveries = Arc::new(Deliveries::new(Arc::clone(&accumulator), ready, by_callback));
         let _ = late.set(Arc::clone(&deliveries));
-        let grown = Box::new(move || drop(of_topics.get().map(|deliveries| deliveries.wake())));
+        let grown = Box::new(move || of_topics.get().map_or((), |deliveries| deliveries.wake()));
         let topics = Arc::new(Topics::new(id as u8, seed, grown));
         let book: Arc<dyn TopicBook> = Arc::clone(&topics) as _;
         let network_config = network_config(config, &settings, id, seed, servers);

@@ -27,6 +27,7 @@ mod topics;
 
 pub use crate::delivery::{Delivery, ReadyCallback};
 pub use crate::io::LogCallback;
+pub use crate::protocol::broker_code::name as broker_code_name;
 pub use crate::protocol::record::Header;
 pub use callback::inside_callback;
 pub use config::{Config, DeliveryCallback};

@@ -77,7 +77,10 @@ fn what_does_not_speak_kafka_is_left() {
         assert_eq!(rig.engine.status().unwrap().code, Code::UNREACHABLE);
         assert!(rig.engine.status().unwrap().retriable);
     }
-    refuse(&mut rig, &sent, 0, vec![range(ApiKey::Metadata, 90, 99)]);
+    let api_keys = vec![range(ApiKey::Metadata, 90, 99)];
+    let response = ApiVersionsResponse { api_keys, ..Default::default() };
+    rig.reply(BOOT, &sent, |version, writer| response.encode(version, writer));
+    rig.pump();
     assert_eq!(rig.closed[0].1.code, Code::UNSUPPORTED, "no version in common");
 }
 

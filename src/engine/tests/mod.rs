@@ -112,6 +112,8 @@ pub(super) struct Rig {
     pub(super) attempts: Vec<(ConnectionNumber, String, u16, Time)>,
     /// Unanswered produce requests.
     pub(super) wire: BTreeMap<ConnectionNumber, VecDeque<Sent>>,
+    /// Produce requests that were out when the engine had a connection closed.
+    pub(super) lost: Vec<(ConnectionNumber, Sent)>,
     /// Unanswered other requests, if `is_manual`.
     pub(super) asked: BTreeMap<ConnectionNumber, VecDeque<Sent>>,
     pub(super) is_manual: bool,
@@ -152,6 +154,7 @@ impl Rig {
             closed: Vec::new(),
             attempts: Vec::new(),
             wire: BTreeMap::new(),
+            lost: Vec::new(),
             asked: BTreeMap::new(),
             is_manual: false,
             is_stuck: false,
@@ -263,7 +266,8 @@ impl Rig {
     fn step(&mut self, connection: ConnectionNumber) -> bool {
         if let Some(reason) = self.engine.poll_close(connection, self.now) {
             self.closed.push((connection, reason));
-            self.disconnect(connection);
+            let lost = self.disconnect(connection);
+            self.lost.extend(lost.into_iter().map(|sent| (connection, sent)));
             return true;
         }
         if let Connect::To { host, port, .. } = self.engine.poll_connect(connection, self.now) {
@@ -350,17 +354,18 @@ impl Rig {
                 leader_epoch: *epoch,
                 ..Default::default()
             });
-            MetadataTopic { error_code, name: Some(name), topic_id, partitions: partitions.collect(), ..Default::default() }
+            MetadataTopic {
+                error_code,
+                name: Some(name),
+                topic_id,
+                partitions: partitions.collect(),
+                ..Default::default()
+            }
         });
         MetadataResponse { brokers: brokers.collect(), topics: topics.collect(), ..Default::default() }
     }
 
-    pub(super) fn reply(
-        &mut self,
-        connection: ConnectionNumber,
-        sent: &Sent,
-        encode: impl FnOnce(i16, &mut Writer),
-    ) {
+    pub(super) fn reply(&mut self, connection: ConnectionNumber, sent: &Sent, encode: impl FnOnce(i16, &mut Writer)) {
         let mut writer = Writer::new();
         encode_response_header(sent.api, sent.version, sent.correlation_id, &mut writer);
         encode(sent.version, &mut writer);

@@ -296,6 +296,30 @@ fn one_split_at_a_time_and_each_keeps_its_order() {
 }
 
 #[test]
+fn a_half_that_is_too_large_again_waits_for_the_split_that_is_under_way() {
+    // Found by the random scripts: two splits asked for at once, and the halves taken for each other.
+    let mut rig = Rig::up(config(), &[1]);
+    let connection = rig.connection(0);
+    rig.send(0, 1);
+    rig.answer(connection, 0);
+    rig.send(0, 4);
+    rig.send(0, 2);
+    rig.answer(connection, 10);
+    rig.answer(connection, 10);
+    let (partition, parent) = rig.splits.pop_front().unwrap();
+    let half = |parent: &TestBatch, first, records| TestBatch { first, records, bytes: 10, ..parent.clone() };
+    rig.engine.handle_split(partition, half(&parent, 1, 2), half(&parent, 3, 2), rig.now);
+    rig.pump();
+    let (_, later) = rig.splits.pop_front().unwrap();
+    assert_eq!((later.first, rig.out(connection)), (5, vec![1]));
+    rig.answer(connection, 10);
+    assert!(rig.splits.is_empty(), "one at a time");
+    rig.engine.handle_split(partition, half(&later, 5, 1), half(&later, 6, 1), rig.now);
+    rig.pump();
+    assert_eq!(rig.splits.pop_front().unwrap().1.first, 1);
+}
+
+#[test]
 fn expired_and_purged_batches_are_not_split() {
     // Java's SenderTest: "expired batch does not split".
     let mut rig = Rig::up(EngineConfig { request_timeout: 300 * SECOND, ..config() }, &[1, 1]);

@@ -67,7 +67,9 @@ impl<B: Parcel> Engine<B> {
         }
         let topic = partition.topic;
         let is_open = match self.connections.get(partition.connection.0 as usize) {
-            Some(connection) => connection.is_open(now) && connection.in_flight.len() < self.config.in_flight_max.max(1),
+            Some(connection) => {
+                connection.is_open(now) && connection.in_flight.len() < self.config.in_flight_max.max(1)
+            }
             None => false,
         };
         let has_room = partition.arriving.is_empty()
@@ -154,9 +156,15 @@ impl<B: Parcel> Engine<B> {
                 continue;
             }
             let doom = Doom { code: Code::PURGED, broker_code: 0 };
-            records += self.fail_where(number, queued, doom, |batch| {
-                if batch.state == State::Flying { in_flight } else { queued }
-            });
+            records +=
+                self.fail_where(
+                    number,
+                    queued,
+                    doom,
+                    |batch| {
+                        if batch.state == State::Flying { in_flight } else { queued }
+                    },
+                );
             self.settle(number, now);
         }
         records

@@ -19,7 +19,9 @@ impl<B: Parcel> Engine<B> {
         let wanted = self.wanted(number);
         let address = self.address(number);
         let setup_timeout = self.config.setup_timeout;
-        let Some(connection) = self.connections.get_mut(number.0 as usize) else { return Connect::NotBefore(Time::NEVER) };
+        let Some(connection) = self.connections.get_mut(number.0 as usize) else {
+            return Connect::NotBefore(Time::NEVER);
+        };
         connection.is_woken = false;
         if connection.link != Link::Down {
             return Connect::NotBefore(Time::NEVER);
@@ -159,8 +161,7 @@ impl<B: Parcel> Engine<B> {
         } else {
             failures
         };
-        connection.not_before =
-            if is_first_round { now } else { now + backoff(law, rounds.max(1), &mut self.random) };
+        connection.not_before = if is_first_round { now } else { now + backoff(law, rounds.max(1), &mut self.random) };
         // 97 lines in five seconds help nobody: the 1st, 2nd, 4th, 8th … failure in a row is told.
         if failures.is_power_of_two() {
             self.log(Level::Warn, format!("{host}:{port}: {} (failure {failures} in a row)", reason.message));
@@ -169,7 +170,8 @@ impl<B: Parcel> Engine<B> {
             self.cluster.candidate = self.cluster.candidate.wrapping_add(1);
             if failures as usize >= bootstrap_count {
                 let message = format!("no broker answers; the last was {host}:{port}: {}", reason.message);
-                self.unreachable = Some(Error { broker_code: reason.broker_code, ..Error::new(Code::UNREACHABLE, message) });
+                self.unreachable =
+                    Some(Error { broker_code: reason.broker_code, ..Error::new(Code::UNREACHABLE, message) });
             }
         } else {
             self.doubt_leaders(number, now);

@@ -40,11 +40,21 @@ pub(super) struct Part<B> {
 /// What a request asked.
 #[derive(Debug)]
 pub(super) enum Ask<B> {
-    Versions { version: i16 },
-    Metadata { version: i16, topics: Vec<TopicNumber> },
-    Identity { version: i16 },
+    Versions {
+        version: i16,
+    },
+    Metadata {
+        version: i16,
+        topics: Vec<TopicNumber>,
+    },
+    Identity {
+        version: i16,
+    },
     /// `parts` in order of topic and index.
-    Produce { version: i16, parts: Vec<Part<B>> },
+    Produce {
+        version: i16,
+        parts: Vec<Part<B>>,
+    },
 }
 
 /// A request that is out.

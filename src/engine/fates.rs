@@ -34,8 +34,7 @@ impl<B: Parcel> Engine<B> {
             return;
         }
         let Some(batch) = partition.queue.remove(place) else { return };
-        let outcome =
-            if batch.open || batch.state == State::Flying { Outcome::Unknown } else { Outcome::NotWritten };
+        let outcome = if batch.open || batch.state == State::Flying { Outcome::Unknown } else { Outcome::NotWritten };
         if batch.stamp.is_some() {
             match outcome {
                 // Rule 8: only when nothing is in flight it can be told what became of its sequence.
@@ -172,7 +171,7 @@ impl<B: Parcel> Engine<B> {
             }
         }
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        for batch in &mut partition.queue {
+        for batch in partition.queue.iter_mut().take_while(|batch| batch.stamp.is_some()) {
             batch.stamp = None;
         }
         // Another partition may have bumped already: its epoch is new to this one too.
@@ -192,11 +191,18 @@ impl<B: Parcel> Engine<B> {
         }
     }
 
-    /// Has the first too large batch split; the next one waits for it, so that answers cannot be mistaken.
+    /// Has the first too large batch split, one of a partition at a time: [`Engine::handle_split`] does not
+    /// say which batch it is about. (A half that is too large again stands before a batch that is being split.)
     fn ask_split(&mut self, number: PartitionNumber) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        let splitting = partition.queue.iter_mut().find(|batch| matches!(batch.state, State::Splitting { .. }));
-        if let Some(batch) = splitting.filter(|batch| batch.state == (State::Splitting { asked: false })) {
+        // What was never sent stands behind what was.
+        let mut sent = partition.queue.iter().take_while(|batch| batch.attempts > 0);
+        if sent.any(|batch| batch.state == (State::Splitting { asked: true })) {
+            return;
+        }
+        let mut sent = partition.queue.iter_mut().take_while(|batch| batch.attempts > 0);
+        let waiting = sent.find(|batch| batch.state == (State::Splitting { asked: false }));
+        if let Some(batch) = waiting {
             batch.state = State::Splitting { asked: true };
             let parcel = batch.parcel.clone();
             self.actions.push_back(Action::Split(number, parcel));

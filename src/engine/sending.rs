@@ -196,7 +196,11 @@ impl<B: Parcel> Partition<B> {
             }
             // Rule 3: a repetition goes alone.
             Some((place, batch)) if batch.stamp.is_some() => {
-                if self.in_flight == 0 { Next::Take(place) } else { Next::Nothing }
+                if self.in_flight == 0 {
+                    Next::Take(place)
+                } else {
+                    Next::Nothing
+                }
             }
             Some((place, _)) if self.may_stamp(identity) => Next::Take(place),
             None if !idempotent || self.may_stamp(identity) => Next::Room,

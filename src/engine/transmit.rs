@@ -265,7 +265,8 @@ impl<B: Parcel> Engine<B> {
         version: i16,
         parts: &[Part<B>],
     ) -> Result<(Vec<u8>, Vec<usize>), Unwritable> {
-        let correlation_id = self.connections.get(number.0 as usize).map_or(0, |connection| connection.correlation_id());
+        let correlation_id =
+            self.connections.get(number.0 as usize).map_or(0, |connection| connection.correlation_id());
         let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
         let topics = parts.chunk_by(|one, other| one.topic == other.topic);
         let (client_id, acks) = (self.config.client_id.as_str(), self.config.acks);

@@ -138,7 +138,8 @@ impl<T> Shelf<T> {
         let index = self.len();
         let (chunk, place) = Self::place(index);
         let chunk_len = Self::FIRST << chunk;
-        let slots = self.chunks.get(chunk)?.get_or_init(|| (0..chunk_len).map(|_| std::sync::OnceLock::new()).collect());
+        let slots =
+            self.chunks.get(chunk)?.get_or_init(|| (0..chunk_len).map(|_| std::sync::OnceLock::new()).collect());
         slots.get(place)?.set(value).ok()?;
         self.length.store(index + 1, std::sync::atomic::Ordering::Release);
         Some(index)

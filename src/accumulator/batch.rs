@@ -169,7 +169,8 @@ impl Batch {
         }
         let second = self.second_half(first_records, first_bytes, pool)?;
         let second = Self::new(second, self.partition, self.number, compresses);
-        let mut first = Self::new(self.closed.prefix(first_records, first_bytes), self.partition, self.number, compresses);
+        let mut first =
+            Self::new(self.closed.prefix(first_records, first_bytes), self.partition, self.number, compresses);
         first.max_timestamp_ms = first_max;
         Ok((first, second))
     }

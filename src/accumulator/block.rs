@@ -167,13 +167,7 @@ impl Block {
     /// `offset..offset + bytes` and entry `index` were reserved for this caller alone in this block, they do not meet,
     /// and `bytes` is what `record_bytes` gives for this body, `index` and a delta of `delta_bytes` width.
     #[inline]
-    pub(crate) unsafe fn write(
-        &self,
-        record: &NewRecord<'_>,
-        fixed: usize,
-        place: Place,
-        base_timestamp_ms: i64,
-    ) {
+    pub(crate) unsafe fn write(&self, record: &NewRecord<'_>, fixed: usize, place: Place, base_timestamp_ms: i64) {
         let Some(memory) = &self.memory else { return };
         debug_assert!(place.end() <= memory.capacity);
         let mut delta = record.timestamp_ms.wrapping_sub(base_timestamp_ms);

@@ -115,8 +115,7 @@ pub struct Partition {
 
 impl Partition {
     pub(crate) fn new(number: u32, topic: u32, index: i32) -> Self {
-        let slot =
-            || Slot { block: AtomicPtr::new(std::ptr::null_mut()), base_timestamp_ms: AtomicI64::new(0) };
+        let slot = || Slot { block: AtomicPtr::new(std::ptr::null_mut()), base_timestamp_ms: AtomicI64::new(0) };
         let state = State {
             open: None,
             opening: false,
@@ -490,7 +489,8 @@ impl Partition {
     }
 
     fn take_abandoned(&self, house: &Accumulator, state: &mut State, collected: &mut Collected) {
-        let (closed, open) = std::mem::take(&mut state.abandoned).into_iter().partition(|sealed: &Sealed| sealed.closed);
+        let (closed, open) =
+            std::mem::take(&mut state.abandoned).into_iter().partition(|sealed: &Sealed| sealed.closed);
         state.abandoned = open;
         let closed: Vec<Sealed> = closed;
         for sealed in closed {
@@ -507,7 +507,8 @@ impl Partition {
 
     /// Gives up everything that no network thread has taken yet: sealed batches and the open one.
     pub fn purge(&self, house: &Accumulator) -> Collected {
-        let mut collected = Collected { deadline: Time::NEVER, due: Time::NEVER, expires: Time::NEVER, ..Collected::default() };
+        let mut collected =
+            Collected { deadline: Time::NEVER, due: Time::NEVER, expires: Time::NEVER, ..Collected::default() };
         let mut state = self.state.lock();
         self.seal_locked(&mut state);
         while let Some(mut sealed) = state.queue.pop_front() {

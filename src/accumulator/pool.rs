@@ -164,11 +164,7 @@ impl Pool {
     }
 
     /// Free lists are emptied before anybody is refused.
-    fn take_new(
-        &self,
-        mut state: crate::sync::MutexGuard<'_, State>,
-        capacity: usize,
-    ) -> Result<Memory, Refused> {
+    fn take_new(&self, mut state: crate::sync::MutexGuard<'_, State>, capacity: usize) -> Result<Memory, Refused> {
         let charge = Self::charge(capacity);
         let room = self.limit - self.reserve;
         if charge > self.available(&state) {

@@ -5,7 +5,9 @@ use super::wake::Wake;
 use crate::accumulator::{Accumulator, Batch, Collected, GivenUp, Inbox, Partition};
 use crate::code::{Code, Error, Outcome};
 use crate::delivery::{Completed, Deliveries};
-use crate::engine::{Action, ConnectionNumber, Engine, EngineConfig, Fate, Level, Parcel, PartitionNumber, TopicNumber};
+use crate::engine::{
+    Action, ConnectionNumber, Engine, EngineConfig, Fate, Level, Parcel, PartitionNumber, TopicNumber,
+};
 use crate::protocol::compression::{Codec, Compressor};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::time::Time;
@@ -114,9 +116,9 @@ impl Network {
             splits: Mutex::new(VecDeque::new()),
             split_waits: AtomicBool::new(false),
         });
-        network.start_thread(ConnectionNumber::BOOTSTRAP).map_err(|error| {
-            Error::new(Code::INTERNAL, format!("the network thread could not be started: {error}"))
-        })?;
+        network
+            .start_thread(ConnectionNumber::BOOTSTRAP)
+            .map_err(|error| Error::new(Code::INTERNAL, format!("the network thread could not be started: {error}")))?;
         Ok(network)
     }
 

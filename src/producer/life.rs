@@ -64,9 +64,10 @@ impl Producer {
             }
         };
         let clock = Clock::start();
-        let ready = config.ready_callback.clone().map(|ready| -> ReadyCallback {
-            Arc::new(move || callback::call(id, Kind::Other, || ready()))
-        });
+        let ready = config
+            .ready_callback
+            .clone()
+            .map(|ready| -> ReadyCallback { Arc::new(move || callback::call(id, Kind::Other, || ready())) });
         let by_callback = config.delivery_callback.is_some();
         // Deliveries and pool point at each other: the pool's signal finds the deliveries when there are any.
         let late: Arc<OnceLock<Arc<Deliveries>>> = Arc::new(OnceLock::new());
@@ -79,8 +80,7 @@ impl Producer {
         let topics = Arc::new(Topics::new(id as u8, seed, grown));
         let book: Arc<dyn TopicBook> = Arc::clone(&topics) as _;
         let network_config = network_config(config, &settings, id, seed, servers);
-        let network =
-            Network::start(network_config, Arc::clone(&accumulator), Arc::clone(&deliveries), book, clock)?;
+        let network = Network::start(network_config, Arc::clone(&accumulator), Arc::clone(&deliveries), book, clock)?;
         let producer = Self {
             id,
             partitioning: Partitioning {

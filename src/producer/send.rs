@@ -216,11 +216,7 @@ impl Producer {
         let count = topic.count();
         let load = |index| self.load(topic, index);
         let pick = || topic.partitioner.pick(&self.partitioning, topic.id, new.body.key, count, load);
-        let picked = if self.partitioning.own.is_some() {
-            callback::call(self.id, Kind::Other, pick)
-        } else {
-            pick()
-        };
+        let picked = if self.partitioning.own.is_some() { callback::call(self.id, Kind::Other, pick) } else { pick() };
         let picked = picked.map_err(Failed::Code)?;
         let of = |index: i32| {
             let partition = usize::try_from(index).ok().and_then(|index| topic.partitions.get(index));

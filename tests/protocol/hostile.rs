@@ -264,7 +264,7 @@ fn lengths_and_counts_that_lie_cost_nothing() {
     for target in targets() {
         for place in 0..target.sample.len() {
             for lie in LIES {
-                for length in 0..=lie.len() {
+                for length in [0, lie.len()] {
                     // Put in place of some bytes, or pushed in between, with zeros behind that look like elements.
                     let rest = target.sample.get(place + length..).unwrap_or_default();
                     let zeros = [0; 64];

@@ -85,8 +85,8 @@ pub struct NodeEndpoint {
     pub rack: Option<String>,
 }
 
-/// Bytes of the smallest topic in request and response: an id or an empty name, and an empty list.
-const TOPIC_BYTES_MIN: usize = 2;
+/// Bytes of the smallest topic in request and response: an empty name, an empty list and no tagged fields.
+const TOPIC_BYTES_MIN: usize = 3;
 const TAG_CURRENT_LEADER: u32 = 0;
 const TAG_NODE_ENDPOINTS: u32 = 0;
 

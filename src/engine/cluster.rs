@@ -168,7 +168,7 @@ impl Cluster {
         }
     }
 
-    /// Replaces the brokers by those of an answer. The addresses that changed come back.
+    /// Replaces the brokers by those of an answer.
     pub(super) fn learn_brokers(&mut self, brokers: &[MetadataBroker]) {
         let mut learned = BTreeMap::new();
         for broker in brokers.iter().take(BROKERS_MAX) {

@@ -14,7 +14,7 @@ use crate::time::Time;
 pub(super) enum Link {
     Down,
     Connecting,
-    /// `ApiVersions` in this version is to be sent (`asked`: was sent), all of it before `deadline`.
+    /// `ApiVersions` in this version is to be sent (`asked`: was sent).
     Handshaking {
         version: i16,
         asked: bool,

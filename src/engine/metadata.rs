@@ -178,10 +178,9 @@ impl<B: Parcel> Engine<B> {
         if leader < 0 || epoch < 0 || epoch <= known {
             return;
         }
-        if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.node_id == leader) {
-            if let Some(address) = Address::checked(&endpoint.host, endpoint.port) {
-                self.cluster.brokers.insert(leader, address);
-            }
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.node_id == leader);
+        if let Some(address) = endpoint.and_then(|endpoint| Address::checked(&endpoint.host, endpoint.port)) {
+            self.cluster.brokers.insert(leader, address);
         }
         if self.cluster.brokers.contains_key(&leader) {
             self.lead(number, leader, epoch, now);

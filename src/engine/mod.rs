@@ -147,7 +147,7 @@ pub enum Action<B> {
     Leader(PartitionNumber, ConnectionNumber),
     /// The topic's partitions, all of them, in order of their index; the first time, and when there are more.
     Partitions(TopicNumber, Vec<PartitionNumber>),
-    /// The brokers said this about a topic that has no partitions yet (or again `OK` is not sent here).
+    /// The brokers said this about a topic that has no partitions yet, or that they do not allow it any more.
     TopicError(TopicNumber, crate::code::Error),
     /// A line for the log.
     Log(Level, String),
@@ -239,7 +239,7 @@ impl<B: Parcel> Engine<B> {
         partition.map_or(0, |partition| partition.queue.len() + partition.arriving.len())
     }
 
-    /// Batches without a fate on a connection's partitions: nobody needs the connection when it is 0.
+    /// Partitions of a connection with a batch without a fate: nobody needs the connection when it is 0.
     #[must_use]
     pub fn partitions_in_need(&self, connection: ConnectionNumber) -> usize {
         self.connections.get(connection.0 as usize).map_or(0, |connection| connection.busy)
@@ -258,11 +258,10 @@ impl<B: Parcel> Engine<B> {
 
     /// Wakes a connection's thread, once until it asks again.
     fn wake(&mut self, number: ConnectionNumber) {
-        if let Some(connection) = self.connections.get_mut(number.0 as usize) {
-            if !connection.is_woken {
-                connection.is_woken = true;
-                self.actions.push_back(Action::Wake(number));
-            }
+        let connection = self.connections.get_mut(number.0 as usize);
+        if let Some(connection) = connection.filter(|connection| !connection.is_woken) {
+            connection.is_woken = true;
+            self.actions.push_back(Action::Wake(number));
         }
     }
 

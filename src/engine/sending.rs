@@ -190,10 +190,7 @@ impl<B: Parcel> Partition<B> {
         match waiting {
             // Its halves come first.
             Some((_, Batch { state: State::Splitting { .. }, .. })) => Next::Nothing,
-            Some((place, batch)) if !idempotent => {
-                let _ = batch;
-                Next::Take(place)
-            }
+            Some((place, _)) if !idempotent => Next::Take(place),
             // Rule 3: a repetition goes alone.
             Some((place, batch)) if batch.stamp.is_some() => {
                 if self.in_flight == 0 {

@@ -15,6 +15,9 @@ use crate::protocol::messages::ApiKey;
 use crate::protocol::messages::header::{RequestHeader, response_frame};
 use crate::protocol::wire::{Reader, Writer};
 
+/// Only produce requests carry records; others that are larger mean no good.
+const REQUEST_BYTES_MAX: usize = 4 << 20;
+
 /// A request with what is to become of it.
 pub(super) struct Request<'a> {
     pub(super) shared: &'a Shared,
@@ -57,6 +60,9 @@ fn serve_one(shared: &Arc<Shared>, link: &Arc<Link>, frame: &[u8]) -> bool {
     let Ok(header) = RequestHeader::decode(&mut reader) else { return false };
     let Some(api_index) = versions::index_of_number(header.api_key) else { return false };
     let Some((api, _)) = APIS.get(api_index).copied() else { return false };
+    if api != ApiKey::Produce && frame.len() > REQUEST_BYTES_MAX {
+        return false;
+    }
     shared.counters.note_request(api_index, header.api_version);
     let (is_offered, plan) = {
         let mut state = shared.state.lock();

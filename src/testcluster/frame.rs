@@ -5,7 +5,7 @@ use std::io::{self, Read};
 /// Larger requests close the connection.
 const FRAME_BYTES_MAX: usize = 128 << 20;
 /// What one read asks for while the length of the request is not known.
-const READ_AHEAD: usize = 64 << 10;
+const READ_AHEAD: usize = 128 << 10;
 /// A buffer that one large request has blown up beyond this shrinks again.
 const BUFFER_BYTES_KEPT: usize = 4 << 20;
 const LENGTH_BYTES: usize = 4;
@@ -63,7 +63,7 @@ impl Frames {
 
     /// Twice the bytes that have come, so that a length that is a lie costs no memory.
     fn grow(&mut self, limit: usize) {
-        let bytes = (self.end * 2).max(4 * READ_AHEAD).min(limit.max(4 * READ_AHEAD));
+        let bytes = (self.end * 2).max(READ_AHEAD).min(limit.max(READ_AHEAD));
         self.buffer.resize(bytes, 0);
     }
 }

@@ -13,8 +13,9 @@ use parking_lot::{Condvar, Mutex};
 use super::state::Shared;
 use super::threads::spawn;
 
-/// More answers than this do not wait side by side: the next request is read later.
+/// More answers or bytes than this do not wait side by side: the next request is read later.
 const WAITING_MAX: usize = 10_000;
+const WAITING_BYTES_MAX: usize = 256 << 20;
 const SLOW_BYTE_PAUSE: Duration = Duration::from_millis(10);
 
 /// An answer on its way out.
@@ -30,6 +31,8 @@ pub(super) struct Answer {
 #[derive(Debug, Default)]
 struct Outbox {
     waiting: VecDeque<Answer>,
+    /// Of those that wait.
+    bytes: usize,
     /// The writer has one in hand.
     writing: bool,
     writer: Option<JoinHandle<()>>,
@@ -75,8 +78,8 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Sends an answer after all those before it; `false` if the connection is over. Only the connection's reader calls this. Most answers are
-    /// written right here; the writer thread exists only where an answer had to wait.
+    /// Sends an answer after all those before it; `false` if the connection is over. Only the connection's reader
+    /// calls this. Most answers are written right here; the writer thread exists only where an answer had to wait.
     pub(super) fn send(self: &Arc<Self>, shared: &Arc<Shared>, answer: Answer) -> bool {
         let mut outbox = self.outbox.lock();
         if answer.due.is_none() && !answer.slow && outbox.waiting.is_empty() && !outbox.writing {
@@ -84,12 +87,14 @@ impl Link {
             shared.wait_while_paused(self.broker, &self.closed);
             return self.write(&answer.bytes);
         }
-        while outbox.waiting.len() >= WAITING_MAX && !self.is_closed() {
+        let is_full = |outbox: &Outbox| outbox.waiting.len() >= WAITING_MAX || outbox.bytes >= WAITING_BYTES_MAX;
+        while is_full(&outbox) && !self.is_closed() {
             self.changed.wait(&mut outbox);
         }
         if self.is_closed() {
             return false;
         }
+        outbox.bytes += answer.bytes.len();
         outbox.waiting.push_back(answer);
         if outbox.writer.is_none() {
             let (link, shared) = (Arc::clone(self), Arc::clone(shared));
@@ -155,7 +160,9 @@ impl Link {
                 }
                 Some(_) => {
                     outbox.writing = true;
-                    return outbox.waiting.pop_front();
+                    let answer = outbox.waiting.pop_front();
+                    outbox.bytes -= answer.as_ref().map_or(0, |answer| answer.bytes.len());
+                    return answer;
                 }
             }
         }

@@ -4,6 +4,8 @@ use std::io::Write;
 
 use kurier::protocol::messages::ApiKey;
 use kurier::protocol::messages::header::request_frame;
+use kurier::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
+use kurier::protocol::messages::produce::{ProduceRequest, ProduceTopic};
 
 use crate::client::{Client, batch, cluster, command, produce_request};
 
@@ -78,6 +80,22 @@ fn a_produce_request_with_any_byte_changed_or_cut_never_ends_the_cluster() {
     for record in cluster.records("t") {
         assert_eq!(record.value.as_deref(), Some(b"value".as_slice()), "nothing that was changed is in the log");
     }
+}
+
+#[test]
+fn requests_that_would_cost_a_multiple_of_their_size_close_the_connection() {
+    let cluster = cluster(1);
+    command(&cluster, "create t 1");
+    let topics = vec![ProduceTopic { name: "t", topic_id: [0; 16], partitions: vec![(0, None); 100_001] }];
+    let request = ProduceRequest { transactional_id: None, acks: -1, timeout_ms: 1, topics };
+    assert!(Client::to(&cluster, 1).produce(9, &request).is_none());
+    let wanted = MetadataRequestTopic { topic_id: [0; 16], name: Some("x".repeat(100)) };
+    let request = MetadataRequest { topics: Some(vec![wanted; 50_000]), allow_auto_topic_creation: true };
+    let mut client = Client::to(&cluster, 1);
+    client.send(ApiKey::Metadata, 9, |version, writer| request.encode(version, writer));
+    assert!(client.is_closed());
+    assert_eq!((cluster.requests(ApiKey::Metadata), cluster.leaders("x")), (0, vec![]));
+    assert_eq!(Client::to(&cluster, 1).api_versions(3).error_code, 0);
 }
 
 #[test]

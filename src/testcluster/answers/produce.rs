@@ -25,6 +25,9 @@ const IDS_FROM: i16 = 13;
 /// From this version on a broker that does not lead says who does (KIP-951).
 const LEADER_HINT_FROM: i16 = 10;
 
+/// A request with more of them is after the broker's memory, not after its log.
+const PARTITIONS_MAX: usize = 100_000;
+
 /// Where a batch is to go, found out for a whole request under one lock.
 struct Place {
     partition: Result<Arc<Mutex<Partition>>, i16>,
@@ -36,6 +39,9 @@ struct Place {
 
 pub(super) fn answer(request: &Request<'_>, reader: &mut Reader<'_>) -> Reply {
     let Ok(asked) = ProduceRequest::decode(request.version, reader) else { return Reply::Close };
+    if asked.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>() > PARTITIONS_MAX {
+        return Reply::Close;
+    }
     let places = places(&mut request.shared.state.lock(), request, &asked);
     let batches = places.len() as u64;
     request.shared.counters.produce_batches.fetch_add(batches, std::sync::atomic::Ordering::Relaxed);

@@ -1,11 +1,16 @@
 //! The proof that `tests/kafka` itself works: without it, what the real-Kafka tests say is worth nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it finds something impossible")]
+#![allow(clippy::disallowed_methods, reason = "whether a process is gone can only be asked again")]
+
 mod kafka;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use kafka::{Delivery, Isolation, Kafka, Keys, Program, ReadRecord, Setup, check_million};
+use kafka::{Isolation, Kafka, ReadRecord, Setup};
 
 fn is_running(pid: u32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
@@ -105,4 +110,36 @@ fn a_panic_kills_the_brokers() {
         assert!(kafka.pids().is_empty(), "as a failing test does");
     }));
     assert!(ended.is_err() && !is_running(pid));
+}
+
+/// The other half of `a_killed_test_process_takes_its_brokers_with_it`.
+#[test]
+#[ignore = "waits until it is killed"]
+fn waits_with_a_broker() {
+    let Some(kafka) = kafka::start(Setup::brokers(1)) else { return };
+    println!("\nbroker {}", kafka.pids()[0]);
+    std::thread::park();
+    drop(kafka);
+}
+
+#[test]
+fn a_killed_test_process_takes_its_brokers_with_it() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "waits_with_a_broker", "--ignored", "--nocapture"]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let said = lines.filter_map(|line| line.strip_prefix("broker ")?.parse().ok()).next();
+    let Some(pid) = said else {
+        assert!(child.wait().unwrap().success(), "it failed");
+        return;
+    };
+    assert!(is_running(pid));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The kernel sends the signal when the parent is gone; the broker then needs a moment to end.
+    let begin = Instant::now();
+    while is_running(pid) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "broker {pid} outlives its test process");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

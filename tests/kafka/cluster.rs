@@ -8,6 +8,7 @@ use rustix::process::Signal;
 
 use super::broker::Broker;
 use super::control::{Control, ReadRecord, Written};
+use super::directory::Directory;
 use super::jars::Jars;
 use super::ports::{Port, free_ports};
 use super::{Isolation, VERSIONS, wire};
@@ -66,13 +67,12 @@ pub struct Kafka {
     bootstrap: String,
     ports: Vec<u16>,
     jars: Jars,
-    directory: tempfile::TempDir,
+    directory: Directory,
 }
 
 impl Kafka {
     pub(super) fn start(setup: Setup, jars: Jars) -> Self {
-        let mut directory = tempfile::Builder::new().prefix("kurier-kafka-").tempdir().unwrap();
-        directory.disable_cleanup(std::env::var_os("KURIER_KEEP_KAFKA").is_some());
+        let directory = Directory::new();
         let mut brokers = configure(&setup, directory.path().into());
         let address = |port: &Port| format!("127.0.0.1:{}", port.number);
         let join = |addresses: Vec<String>| addresses.join(",");

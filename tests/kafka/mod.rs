@@ -16,19 +16,18 @@
 #![allow(clippy::disallowed_methods, reason = "real brokers have real deadlines")]
 
 mod broker;
-mod check;
+pub mod check;
 mod cluster;
 mod control;
-mod corpus;
+pub mod corpus;
+mod directory;
 mod jars;
 mod ports;
 mod processes;
 mod wire;
 
-pub use check::{Delivery, Keys, Program, Summary, check_million, read_deliveries};
 pub use cluster::{Kafka, Setup};
-pub use control::{ReadRecord, Written};
-pub use corpus::write_corpus;
+pub use control::ReadRecord;
 
 use std::io::Write as _;
 

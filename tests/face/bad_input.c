@@ -83,7 +83,7 @@ static void wrong_settings(void)
     // misspelt: the message has the nearest name
     CODE(kurier_config_set(config, "linger.mss", "5", &error), INVALID);
     CHECK(strstr(error.message, "linger.mss") && strstr(error.message, "linger.ms"));
-    CODE(kurier_config_set(config, "bootstrap.server", "localhost", &error), INVALID);
+    CODE(kurier_config_set(config, "boostrap.servers", "localhost:9092", &error), INVALID);
     CHECK(strstr(error.message, "bootstrap.servers"));
 
     // not a value of it

@@ -191,7 +191,7 @@ impl Compressor {
                 context
             }
             place => {
-                let level_known = u32::try_from(level).map_or(Compression::default(), Compression::new);
+                let level_known = u32::try_from(level).map_or_else(|_| Compression::default(), Compression::new);
                 &mut place.insert((level, Compress::new_gzip(level_known, 15))).1
             }
         };

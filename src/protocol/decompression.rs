@@ -156,7 +156,8 @@ fn unsnappy_block(block: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), C
 fn unzstd(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
     let mut context = DCtx::try_create().ok_or_else(|| CompressionError::new(Codec::Zstd, "no memory"))?;
     let named = zstd_safe::get_frame_content_size(input).ok().flatten().and_then(|size| usize::try_from(size).ok());
-    let mut room = named.unwrap_or(input.len().saturating_mul(4).max(ZSTD_GUESS_BYTES_MIN)).min(limit);
+    let guess = input.len().saturating_mul(4).max(ZSTD_GUESS_BYTES_MIN);
+    let mut room = named.unwrap_or(guess).min(limit);
     loop {
         out.reserve_exact(room);
         match context.decompress(out, input) {

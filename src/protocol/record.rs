@@ -6,7 +6,7 @@
 use super::varint::{uvarint_len, varint_len, varlong_len, zigzag};
 use super::wire::{Malformed, Reader};
 
-/// Bytes after the name of a header, or of a key, at most: the lengths are signed 32-bit numbers.
+/// The most bytes of a record, and of each part of it: lengths are signed 32-bit numbers.
 pub const BYTES_MAX: usize = i32::MAX as usize;
 
 /// A record header. Order and repetition are kept.
@@ -69,17 +69,18 @@ const fn body_bytes(fixed_bytes: usize, delta_ms: i64, index: u32) -> usize {
     fixed_bytes.saturating_add(varlong_len(delta_ms) + varint_len(index as i32))
 }
 
-/// The nearest value to `delta_ms` that takes exactly `width_bytes` (1 to 10) bytes as a zigzag varlong: for a span that
-/// was reserved for another delta.
+/// The nearest value to `delta_ms` that takes exactly `width_bytes` (1 to 10) bytes as a zigzag varlong: for a span
+/// that was reserved for another delta.
 #[must_use]
 pub const fn clamp_delta(delta_ms: i64, width_bytes: usize) -> i64 {
     // The values of one width are lo..=hi and, mirrored, !hi..=!lo; the nearest one has the sign of the delta.
-    let lo = if width_bytes <= 1 { 0 } else { 1i64 << (7 * (if width_bytes > 10 { 10 } else { width_bytes } - 1) - 1) };
-    let hi = if width_bytes >= 10 {
-        i64::MAX
-    } else {
-        (1i64 << (7 * (if width_bytes == 0 { 1 } else { width_bytes }) - 1)) - 1
+    let width = match width_bytes {
+        0 => 1,
+        1..=10 => width_bytes,
+        _ => 10,
     };
+    let lo = if width == 1 { 0 } else { 1i64 << (7 * (width - 1) - 1) };
+    let hi = if width == 10 { i64::MAX } else { (1i64 << (7 * width - 1)) - 1 };
     let size = if delta_ms < 0 { !delta_ms } else { delta_ms };
     let size = if size < lo {
         lo

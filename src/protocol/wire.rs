@@ -238,10 +238,7 @@ impl<'a> Reader<'a> {
 
     /// The tagged fields at the end of a structure; nothing if not flexible. `known` gets each tag with a reader over
     /// its bytes and answers whether it knows the tag; a known field must use up its bytes. Tags ascend (KIP-482).
-    pub fn tags(
-        &mut self,
-        mut known: impl FnMut(u32, &mut Reader<'a>) -> Result<bool, Malformed>,
-    ) -> Result<(), Malformed> {
+    pub fn tags(&mut self, mut known: impl FnMut(u32, &mut Self) -> Result<bool, Malformed>) -> Result<(), Malformed> {
         if !self.flexible {
             return Ok(());
         }
@@ -257,7 +254,7 @@ impl<'a> Reader<'a> {
             }
             above = u64::from(tag) + 1;
             let length = self.uvarint32()? as usize;
-            let mut field = Reader::new(self.take(length)?);
+            let mut field = Self::new(self.take(length)?);
             field.flexible = true;
             if known(tag, &mut field)? {
                 field.end()?;

@@ -2,6 +2,8 @@
 //! and nothing may allocate more than a small multiple of what came in (`kafka-protocol` 0.18 asks for 412 GB for
 //! nine bytes; librdkafka #5577 crashes before authentication).
 
+#![allow(unsafe_code, reason = "an allocator that counts cannot be had without")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

@@ -1,5 +1,7 @@
 //! The wire codec against other implementations and against hostile input. No network.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod generate;
 mod hostile;
 mod messages;

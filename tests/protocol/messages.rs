@@ -40,6 +40,9 @@ fn each_version(api: ApiKey, check: impl Fn(i16)) {
     api.client_range().for_each(check);
 }
 
+/// Five numbers, record errors, message and leader of a partition's answer.
+type ProducePartition = ((i32, i16, i64, i64, i64), Vec<(i32, Option<String>)>, Option<String>, (i32, i32));
+
 proptest! {
     // Each case goes through every version.
     #![proptest_config(ProptestConfig::with_cases(128))]
@@ -200,9 +203,8 @@ proptest! {
             prop_oneof![Just((-1, -1)), any::<(i32, i32)>()],
         )))),
     ) {
-        let partition = |(numbers, record_errors, error_message, current_leader): (
-            (i32, i16, i64, i64, i64), Vec<(i32, Option<String>)>, Option<String>, (i32, i32),
-        )| ProducePartitionResponse {
+        let partition = |(numbers, record_errors, error_message, current_leader): ProducePartition| {
+            ProducePartitionResponse {
             index: numbers.0,
             error_code: numbers.1,
             base_offset: numbers.2,
@@ -211,6 +213,7 @@ proptest! {
             record_errors,
             error_message,
             current_leader,
+            }
         };
         let response = ProduceResponse {
             topics: topics.into_iter().map(|(name, topic_id, partitions)| ProduceTopicResponse {

@@ -10,7 +10,7 @@ use kurier::protocol::messages::produce::*;
 
 use crate::generate::{string, string_or_null};
 
-pub fn api_versions_request(ours: &ApiVersionsRequest, version: i16) -> k::ApiVersionsRequest {
+pub(crate) fn api_versions_request(ours: &ApiVersionsRequest, version: i16) -> k::ApiVersionsRequest {
     let theirs = k::ApiVersionsRequest::default();
     if version < 3 {
         return theirs;
@@ -20,7 +20,7 @@ pub fn api_versions_request(ours: &ApiVersionsRequest, version: i16) -> k::ApiVe
         .with_client_software_version(string(&ours.client_software_version))
 }
 
-pub fn api_versions_response(ours: &ApiVersionsResponse, version: i16) -> k::ApiVersionsResponse {
+pub(crate) fn api_versions_response(ours: &ApiVersionsResponse, version: i16) -> k::ApiVersionsResponse {
     let range = |range: &ApiRange| {
         k::api_versions_response::ApiVersion::default()
             .with_api_key(range.api_key)
@@ -46,7 +46,7 @@ pub fn api_versions_response(ours: &ApiVersionsResponse, version: i16) -> k::Api
     theirs
 }
 
-pub fn metadata_request(ours: &MetadataRequest, version: i16) -> k::MetadataRequest {
+pub(crate) fn metadata_request(ours: &MetadataRequest, version: i16) -> k::MetadataRequest {
     let topic = |topic: &MetadataRequestTopic| {
         let mut theirs = k::metadata_request::MetadataRequestTopic::default();
         theirs.name = string_or_null(&topic.name).map(Into::into);
@@ -60,7 +60,10 @@ pub fn metadata_request(ours: &MetadataRequest, version: i16) -> k::MetadataRequ
         .with_allow_auto_topic_creation(ours.allow_auto_topic_creation)
 }
 
-pub fn metadata_partition(ours: &MetadataPartition, version: i16) -> k::metadata_response::MetadataResponsePartition {
+pub(crate) fn metadata_partition(
+    ours: &MetadataPartition,
+    version: i16,
+) -> k::metadata_response::MetadataResponsePartition {
     let nodes = |nodes: &[i32]| nodes.iter().map(|node| (*node).into()).collect::<Vec<k::BrokerId>>();
     let mut theirs = k::metadata_response::MetadataResponsePartition::default()
         .with_error_code(ours.error_code)
@@ -77,7 +80,7 @@ pub fn metadata_partition(ours: &MetadataPartition, version: i16) -> k::metadata
     theirs
 }
 
-pub fn metadata_response(ours: &MetadataResponse, version: i16) -> k::MetadataResponse {
+pub(crate) fn metadata_response(ours: &MetadataResponse, version: i16) -> k::MetadataResponse {
     let broker = |broker: &MetadataBroker| {
         k::metadata_response::MetadataResponseBroker::default()
             .with_node_id(broker.node_id.into())
@@ -108,7 +111,7 @@ pub fn metadata_response(ours: &MetadataResponse, version: i16) -> k::MetadataRe
     theirs
 }
 
-pub fn init_producer_id_request(ours: &InitProducerIdRequest, version: i16) -> k::InitProducerIdRequest {
+pub(crate) fn init_producer_id_request(ours: &InitProducerIdRequest, version: i16) -> k::InitProducerIdRequest {
     let mut theirs = k::InitProducerIdRequest::default()
         .with_transactional_id(string_or_null(&ours.transactional_id).map(Into::into))
         .with_transaction_timeout_ms(ours.transaction_timeout_ms);
@@ -119,7 +122,7 @@ pub fn init_producer_id_request(ours: &InitProducerIdRequest, version: i16) -> k
     theirs
 }
 
-pub fn produce_request(ours: &ProduceRequest<'_>, version: i16) -> k::ProduceRequest {
+pub(crate) fn produce_request(ours: &ProduceRequest<'_>, version: i16) -> k::ProduceRequest {
     let topic = |topic: &ProduceTopic<'_>| {
         let partition = |(index, records): &(i32, Option<&[u8]>)| {
             k::produce_request::PartitionProduceData::default()
@@ -142,7 +145,7 @@ pub fn produce_request(ours: &ProduceRequest<'_>, version: i16) -> k::ProduceReq
         .with_topic_data(ours.topics.iter().map(topic).collect())
 }
 
-pub fn produce_partition(
+pub(crate) fn produce_partition(
     ours: &ProducePartitionResponse,
     version: i16,
 ) -> k::produce_response::PartitionProduceResponse {
@@ -171,7 +174,7 @@ pub fn produce_partition(
     theirs
 }
 
-pub fn produce_response(ours: &ProduceResponse, version: i16) -> k::ProduceResponse {
+pub(crate) fn produce_response(ours: &ProduceResponse, version: i16) -> k::ProduceResponse {
     let topic = |topic: &ProduceTopicResponse| {
         let mut theirs = k::produce_response::TopicProduceResponse::default()
             .with_partition_responses(topic.partitions.iter().map(|one| produce_partition(one, version)).collect());
@@ -198,7 +201,7 @@ pub fn produce_response(ours: &ProduceResponse, version: i16) -> k::ProduceRespo
     theirs
 }
 
-pub fn fetch_request(ours: &FetchRequest, version: i16) -> k::FetchRequest {
+pub(crate) fn fetch_request(ours: &FetchRequest, version: i16) -> k::FetchRequest {
     let partition = |one: &FetchPartition| {
         let mut theirs = k::fetch_request::FetchPartition::default()
             .with_partition(one.index)
@@ -241,7 +244,7 @@ pub fn fetch_request(ours: &FetchRequest, version: i16) -> k::FetchRequest {
     theirs
 }
 
-pub fn fetch_response(ours: &FetchResponse<'_>, version: i16) -> k::FetchResponse {
+pub(crate) fn fetch_response(ours: &FetchResponse<'_>, version: i16) -> k::FetchResponse {
     let aborted = |(producer_id, first_offset): &(i64, i64)| {
         k::fetch_response::AbortedTransaction::default()
             .with_producer_id((*producer_id).into())
@@ -284,7 +287,7 @@ pub fn fetch_response(ours: &FetchResponse<'_>, version: i16) -> k::FetchRespons
     theirs
 }
 
-pub fn list_offsets_request(ours: &ListOffsetsRequest, version: i16) -> k::ListOffsetsRequest {
+pub(crate) fn list_offsets_request(ours: &ListOffsetsRequest, version: i16) -> k::ListOffsetsRequest {
     let partition = |one: &ListOffsetsPartition| {
         let mut theirs = k::list_offsets_request::ListOffsetsPartition::default()
             .with_partition_index(one.index)
@@ -308,7 +311,7 @@ pub fn list_offsets_request(ours: &ListOffsetsRequest, version: i16) -> k::ListO
     theirs
 }
 
-pub fn list_offsets_response(ours: &ListOffsetsResponse, version: i16) -> k::ListOffsetsResponse {
+pub(crate) fn list_offsets_response(ours: &ListOffsetsResponse, version: i16) -> k::ListOffsetsResponse {
     let partition = |one: &ListOffsetsPartitionResponse| {
         let mut theirs = k::list_offsets_response::ListOffsetsPartitionResponse::default()
             .with_partition_index(one.index)

@@ -85,6 +85,23 @@ fn nothing_goes_to_a_new_leader_before_the_old_ones_requests_have_ended() {
 }
 
 #[test]
+fn without_sequences_too_the_old_leaders_requests_end_first() {
+    let mut rig = Rig::up(EngineConfig { idempotent: false, ..config() }, &[1]);
+    let old = rig.connection(0);
+    for _ in 0..4 {
+        rig.send(0, 1);
+    }
+    not_leader(&mut rig, old, (2, 1), Vec::new());
+    let new = rig.connection(0);
+    rig.send(0, 1);
+    for left in [vec![1, 2, 3], vec![2, 3], vec![3]] {
+        assert_eq!((rig.out(new), rig.out(old)), (vec![], left));
+        rig.answer(old, 6);
+    }
+    assert_eq!(rig.out(new), [0, 1, 2, 3, 4]);
+}
+
+#[test]
 fn older_leader_epochs_are_ignored_until_the_topic_is_another_one() {
     let mut rig = Rig::up(config(), &[1]);
     let first = rig.connection(0);

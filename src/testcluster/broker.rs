@@ -89,7 +89,7 @@ impl Broker {
         let acceptor = {
             let (id, shared) = (self.id, Arc::clone(shared));
             let (listener, closing, connections) = (listener.clone(), closing.clone(), connections.clone());
-            spawn(&format!("broker-{id}"), move || accept(id, &shared, &listener, &closing, &connections))?
+            spawn(&format!("broker-{id}"), move || accept(id, &shared, &listener, &closing, &connections), || ())?
         };
         self.socket = Reserved::Running(Running { listener, closing, acceptor, connections });
         Ok(())
@@ -102,6 +102,7 @@ impl Broker {
         // Either of the two ends a blocked accept: the first on Linux, the second wherever a descriptor is left.
         let _ = SockRef::from(&*running.listener).shutdown(std::net::Shutdown::Both);
         let _ = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, self.port).into(), WAKE_UP_TIMEOUT);
+        running.acceptor.thread().unpark();
         let _ = running.acceptor.join();
         drop(running.listener);
         if let Ok(socket) = bind(self.port) {
@@ -142,12 +143,9 @@ fn accept(
     connections: &Mutex<Connections>,
 ) {
     while !closing.load(Ordering::Acquire) {
-        let stream = match listener.accept() {
-            Ok((stream, _)) => stream,
-            Err(_) => {
-                std::thread::sleep(ACCEPT_PAUSE);
-                continue;
-            }
+        let Ok((stream, _)) = listener.accept() else {
+            std::thread::park_timeout(ACCEPT_PAUSE);
+            continue;
         };
         if closing.load(Ordering::Acquire) {
             return;
@@ -160,8 +158,13 @@ fn accept(
         let link = Arc::new(Link::new(broker, stream));
         let known = Arc::downgrade(&link);
         let reader = {
-            let shared = Arc::clone(shared);
-            spawn(&format!("{broker}"), move || connection::serve(&shared, &link))
+            let (shared, failed) = (Arc::clone(shared), Weak::clone(&known));
+            let on_panic = move || {
+                if let Some(link) = failed.upgrade() {
+                    link.close();
+                }
+            };
+            spawn(&format!("{broker}"), move || connection::serve(&shared, &link), on_panic)
         };
         if let Ok(reader) = reader {
             let number = connections.next;

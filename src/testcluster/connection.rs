@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::answers::{self, Reply};
+use super::clock::now;
 use super::faults::{Hostile, Plan};
 use super::frame::Frames;
 use super::hostile;
@@ -105,7 +106,7 @@ fn send(shared: &Arc<Shared>, link: &Arc<Link>, request: &Request<'_>, mut frame
         slow = kind == Hostile::SlowByte;
         frame = hostile::spoil(kind, request.api, request.version, frame);
     }
-    let due = (plan.delay > Duration::ZERO).then(|| Instant::now() + plan.delay);
+    let due = (plan.delay > Duration::ZERO).then(|| now() + plan.delay);
     link.send(shared, Answer { bytes: frame, due, slow })
 }
 

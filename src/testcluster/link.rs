@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::clock::now;
 use super::state::Shared;
 use super::threads::spawn;
 
@@ -97,8 +98,9 @@ impl Link {
         outbox.bytes += answer.bytes.len();
         outbox.waiting.push_back(answer);
         if outbox.writer.is_none() {
-            let (link, shared) = (Arc::clone(self), Arc::clone(shared));
-            match spawn(&format!("writer-{}", self.broker), move || link.write_all(&shared)) {
+            let (link, failed, shared) = (Arc::clone(self), Arc::clone(self), Arc::clone(shared));
+            let name = format!("writer-{}", self.broker);
+            match spawn(&name, move || link.write_all(&shared), move || failed.close()) {
                 Ok(writer) => outbox.writer = Some(writer),
                 Err(_) => return false,
             }
@@ -139,7 +141,7 @@ impl Link {
             if !self.write(std::slice::from_ref(byte)) {
                 return false;
             }
-            let deadline = Instant::now() + SLOW_BYTE_PAUSE;
+            let deadline = now() + SLOW_BYTE_PAUSE;
             let mut outbox = self.outbox.lock();
             while !self.is_closed() && !self.changed.wait_until(&mut outbox, deadline).timed_out() {}
         }
@@ -155,7 +157,7 @@ impl Link {
             }
             match outbox.waiting.front().map(|answer| answer.due) {
                 None => self.changed.wait(&mut outbox),
-                Some(Some(due)) if due > Instant::now() => {
+                Some(Some(due)) if due > now() => {
                     self.changed.wait_until(&mut outbox, due);
                 }
                 Some(_) => {

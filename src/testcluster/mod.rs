@@ -14,6 +14,7 @@ mod answers;
 mod apply;
 mod broker;
 mod check;
+mod clock;
 mod command;
 mod connection;
 mod faults;

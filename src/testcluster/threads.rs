@@ -1,9 +1,15 @@
 //! The one place where the embedded cluster starts a thread.
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
-/// Starts a thread named `kurier-cluster-…`.
-pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    Builder::new().name(format!("kurier-cluster-{name}")).spawn(run)
+use crate::thread;
+
+/// Starts a thread named `kurier-cluster-…`. A panic ends it after `on_panic`.
+pub(super) fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+    on_panic: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    thread::start(format!("kurier-cluster-{name}"), body, on_panic)
 }

@@ -17,32 +17,32 @@ use kurier::protocol::wire::{Reader, Writer};
 use kurier::testcluster::Cluster;
 
 /// So long an answer may take on a busy machine before a test says that none came.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A cluster, or the test is over.
-pub fn cluster(brokers: i32) -> Cluster {
+pub(crate) fn cluster(brokers: i32) -> Cluster {
     Cluster::start(brokers).expect("a cluster starts")
 }
 
 /// Gives a command that must be taken.
-pub fn command(cluster: &Cluster, text: &str) {
+pub(crate) fn command(cluster: &Cluster, text: &str) {
     cluster.command(text).unwrap_or_else(|error| panic!("`{text}`: {error}"));
 }
 
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     next_id: i32,
 }
 
 impl Client {
     /// To a broker by its number.
-    pub fn to(cluster: &Cluster, broker: usize) -> Self {
+    pub(crate) fn to(cluster: &Cluster, broker: usize) -> Self {
         let address = cluster.address();
         let address = address.split(',').nth(broker - 1).expect("there is that broker");
         Self::new(TcpStream::connect(address).expect("the broker accepts"))
     }
 
-    pub fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
@@ -50,7 +50,7 @@ impl Client {
     }
 
     /// Sends a request and gives its correlation id.
-    pub fn send(&mut self, api: ApiKey, version: i16, body: impl FnOnce(i16, &mut Writer)) -> i32 {
+    pub(crate) fn send(&mut self, api: ApiKey, version: i16, body: impl FnOnce(i16, &mut Writer)) -> i32 {
         let id = self.next_id;
         self.next_id += 1;
         let frame = request_frame(api, version, id, Some("test"), body).expect("it has a wire form");
@@ -59,7 +59,7 @@ impl Client {
     }
 
     /// The next frame without its length, `None` if the connection is closed.
-    pub fn receive(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn receive(&mut self) -> Option<Vec<u8>> {
         let mut length = [0; 4];
         if let Err(error) = self.stream.read_exact(&mut length) {
             assert!(
@@ -75,7 +75,7 @@ impl Client {
     }
 
     /// The body of the next answer, which must be to that request.
-    pub fn body(&mut self, api: ApiKey, version: i16, id: i32) -> Option<Vec<u8>> {
+    pub(crate) fn body(&mut self, api: ApiKey, version: i16, id: i32) -> Option<Vec<u8>> {
         let frame = self.receive()?;
         let mut reader = Reader::new(&frame);
         assert_eq!(decode_response_header(api, version, &mut reader), Ok(id));
@@ -94,13 +94,13 @@ impl Client {
         Some(decode(version, &mut Reader::new(&body)).expect("the answer can be read"))
     }
 
-    pub fn api_versions(&mut self, version: i16) -> ApiVersionsResponse {
+    pub(crate) fn api_versions(&mut self, version: i16) -> ApiVersionsResponse {
         let request = ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1.0".into() };
         let encode = |version: i16, writer: &mut Writer| request.encode(version, writer);
         self.call(ApiKey::ApiVersions, version, encode, ApiVersionsResponse::decode).expect("an answer")
     }
 
-    pub fn init_producer_id(&mut self, version: i16) -> InitProducerIdResponse {
+    pub(crate) fn init_producer_id(&mut self, version: i16) -> InitProducerIdResponse {
         let request = InitProducerIdRequest {
             transactional_id: None,
             transaction_timeout_ms: i32::MAX,
@@ -111,13 +111,13 @@ impl Client {
         self.call(ApiKey::InitProducerId, version, encode, InitProducerIdResponse::decode).expect("an answer")
     }
 
-    pub fn metadata(&mut self, version: i16, request: &MetadataRequest) -> MetadataResponse {
+    pub(crate) fn metadata(&mut self, version: i16, request: &MetadataRequest) -> MetadataResponse {
         let encode = |version: i16, writer: &mut Writer| request.encode(version, writer);
         self.call(ApiKey::Metadata, version, encode, MetadataResponse::decode).expect("an answer")
     }
 
     /// Metadata of one topic by name, created if it is missing.
-    pub fn topic(&mut self, name: &str) -> MetadataTopic {
+    pub(crate) fn topic(&mut self, name: &str) -> MetadataTopic {
         let topic = MetadataRequestTopic { topic_id: [0; 16], name: Some(name.into()) };
         let request = MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: true };
         let response = self.metadata(12, &request);
@@ -125,41 +125,41 @@ impl Client {
         response.topics.into_iter().next().expect("one topic")
     }
 
-    pub fn produce(&mut self, version: i16, request: &ProduceRequest<'_>) -> Option<ProduceResponse> {
+    pub(crate) fn produce(&mut self, version: i16, request: &ProduceRequest<'_>) -> Option<ProduceResponse> {
         let encode = |version: i16, writer: &mut Writer| request.encode(version, writer);
         self.call(ApiKey::Produce, version, encode, ProduceResponse::decode)
     }
 
     /// Sends one batch and does not wait.
-    pub fn send_batch(&mut self, topic: &str, partition: i32, batch: &[u8]) -> i32 {
+    pub(crate) fn send_batch(&mut self, topic: &str, partition: i32, batch: &[u8]) -> i32 {
         let request = produce_request(topic, partition, batch, -1);
         self.send(ApiKey::Produce, 9, |version, writer| request.encode(version, writer))
     }
 
     /// The answer to [`Self::send_batch`], `None` if the connection is closed.
-    pub fn batch_answer(&mut self, id: i32) -> Option<ProducePartitionResponse> {
+    pub(crate) fn batch_answer(&mut self, id: i32) -> Option<ProducePartitionResponse> {
         let body = self.body(ApiKey::Produce, 9, id)?;
         let response = ProduceResponse::decode(9, &mut Reader::new(&body)).expect("the answer can be read");
         Some(only(response))
     }
 
     /// One batch to one partition.
-    pub fn produce_batch(&mut self, topic: &str, partition: i32, batch: &[u8]) -> ProducePartitionResponse {
+    pub(crate) fn produce_batch(&mut self, topic: &str, partition: i32, batch: &[u8]) -> ProducePartitionResponse {
         let id = self.send_batch(topic, partition, batch);
         self.batch_answer(id).expect("an answer")
     }
 
     /// Whether the broker closed the connection.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         self.receive().is_none()
     }
 }
 
-pub fn produce_request<'a>(topic: &'a str, partition: i32, batch: &'a [u8], acks: i16) -> ProduceRequest<'a> {
+pub(crate) fn produce_request<'a>(topic: &'a str, partition: i32, batch: &'a [u8], acks: i16) -> ProduceRequest<'a> {
     by_name_or_id(topic, [0; 16], partition, batch, acks)
 }
 
-pub fn by_name_or_id<'a>(
+pub(crate) fn by_name_or_id<'a>(
     name: &'a str,
     topic_id: TopicUuid,
     partition: i32,
@@ -171,26 +171,26 @@ pub fn by_name_or_id<'a>(
 }
 
 /// The only partition of an answer.
-pub fn only(response: ProduceResponse) -> ProducePartitionResponse {
+pub(crate) fn only(response: ProduceResponse) -> ProducePartitionResponse {
     assert_eq!(response.topics.len(), 1);
     assert_eq!(response.topics[0].partitions.len(), 1);
     response.topics.into_iter().next().and_then(|topic| topic.partitions.into_iter().next()).expect("one partition")
 }
 
 /// A batch of one record per value, the key being its number, without producer id.
-pub fn batch(values: &[&str]) -> Vec<u8> {
+pub(crate) fn batch(values: &[&str]) -> Vec<u8> {
     batch_of(values, Codec::None, |_| {})
 }
 
 /// The same of a producer.
-pub fn batch_from(producer_id: i64, epoch: i16, sequence: i32, values: &[&str]) -> Vec<u8> {
+pub(crate) fn batch_from(producer_id: i64, epoch: i16, sequence: i32, values: &[&str]) -> Vec<u8> {
     batch_of(values, Codec::None, |header| {
         (header.producer_id, header.producer_epoch, header.base_sequence) = (producer_id, epoch, sequence);
     })
 }
 
 /// The same with a codec, and a header that may be changed before the checksum is made.
-pub fn batch_of(values: &[&str], codec: Codec, change: impl FnOnce(&mut BatchHeader)) -> Vec<u8> {
+pub(crate) fn batch_of(values: &[&str], codec: Codec, change: impl FnOnce(&mut BatchHeader)) -> Vec<u8> {
     let mut records = Vec::new();
     for (number, value) in values.iter().enumerate() {
         let key = number.to_string();

@@ -58,6 +58,7 @@ fn ordered_errors_of_the_other_apis() {
 
 /// A broker that is slow, not one that does one thing after the other.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a delay is real time; the bounds are far from what is measured")]
 fn delayed_answers_wait_side_by_side_and_keep_their_order() {
     let cluster = cluster(1);
     command(&cluster, "create t 1");

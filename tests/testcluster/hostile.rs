@@ -64,7 +64,7 @@ fn a_produce_request_with_any_byte_changed_or_cut_never_ends_the_cluster() {
                 let place = 4 + noise.next() as usize % (bytes.len() - 4);
                 bytes[place] = noise.next() as u8;
             }
-            if noise.next() % 4 == 0 {
+            if noise.next().is_multiple_of(4) {
                 bytes.truncate(4 + noise.next() as usize % (bytes.len() - 4));
                 let length = bytes.len() as i32 - 4;
                 bytes[..4].copy_from_slice(&length.to_be_bytes());

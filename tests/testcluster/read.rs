@@ -14,7 +14,13 @@ use crate::client::{Client, batch, batch_of, cluster, command};
 /// What a fetch of one partition gave: code, high watermark, and the batches' base offsets and epochs.
 type Fetched = (i16, i64, Vec<(i64, i32)>);
 
-pub fn send_fetch(client: &mut Client, topic: &str, offset: i64, max_bytes: i32, max_wait_ms: i32) -> (i32, i16) {
+pub(crate) fn send_fetch(
+    client: &mut Client,
+    topic: &str,
+    offset: i64,
+    max_bytes: i32,
+    max_wait_ms: i32,
+) -> (i32, i16) {
     let partition = FetchPartition { fetch_offset: offset, max_bytes, ..FetchPartition::default() };
     let topics = vec![FetchTopic { name: topic.into(), partitions: vec![partition] }];
     let request = FetchRequest { max_wait_ms, min_bytes: 1, session_epoch: 0, topics, ..FetchRequest::default() };

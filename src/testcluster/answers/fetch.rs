@@ -1,7 +1,7 @@
 //! Fetch: whole batches as they are stored; sessions are not offered.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -14,6 +14,7 @@ use crate::protocol::messages::fetch::{
     FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse, FetchTopicResponse,
 };
 use crate::protocol::wire::Reader;
+use crate::testcluster::clock::now;
 use crate::testcluster::connection::Request;
 use crate::testcluster::state::Partition;
 
@@ -39,7 +40,7 @@ pub(super) fn answer(request: &Request<'_>, reader: &mut Reader<'_>) -> Reply {
         return request.reply(|version, writer| response.encode(version, writer));
     }
     let wait = Duration::from_millis(u64::try_from(asked.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);
-    let deadline = Instant::now() + wait;
+    let deadline = now() + wait;
     let bytes_min = usize::try_from(asked.min_bytes).unwrap_or(0);
     let failures = failures(request, &asked);
     let mut is_last_try = wait.is_zero();

@@ -14,11 +14,12 @@ use crate::protocol::messages::produce::{
 };
 use crate::protocol::wire::Reader;
 use crate::testcluster::check::{check_content, check_form};
+use crate::testcluster::clock::now_ms;
 use crate::testcluster::connection::Request;
 use crate::testcluster::faults::Failure;
 use crate::testcluster::hostile;
 use crate::testcluster::producers::{Sequenced, Verdict, sequence_after};
-use crate::testcluster::state::{Partition, State, now_ms};
+use crate::testcluster::state::{Partition, State};
 
 /// From this version on topics are known by id (KIP-516).
 const IDS_FROM: i16 = 13;

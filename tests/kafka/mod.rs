@@ -11,7 +11,7 @@
 //! Where Java, Maven or the jars are missing, [`start`] says so in one line and answers `None`; with
 //! `KURIER_DEMAND_KAFKA=1` (continuous integration sets it) that is a failure.
 
-#![allow(dead_code, unreachable_pub, reason = "each integration test uses its own part of this module")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each integration test uses its own part of this module")]
 #![allow(clippy::unwrap_used, reason = "a test may stop where it finds something impossible")]
 #![allow(clippy::disallowed_methods, reason = "real brokers have real deadlines")]
 

@@ -243,7 +243,7 @@ typedef struct kurier_record {
 // Larger than max.request.size, or than the broker's limit.
 #define KURIER_CODE_RECORD_TOO_LARGE -8
 
-// The brokers do not have it; also: an id that is not one of this producer's.
+// The brokers do not have it.
 #define KURIER_CODE_UNKNOWN_TOPIC -9
 
 // The topic does not have it.

@@ -16,7 +16,7 @@ use crate::protocol::compression::Codec;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::testcluster::Cluster;
 use parking_lot::Mutex;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -70,13 +70,13 @@ impl Producer {
             .map(|ready| -> ReadyCallback { Arc::new(move || callback::call(id, Kind::Other, || ready())) });
         let by_callback = config.delivery_callback.is_some();
         // Deliveries and pool point at each other: the pool's signal finds the deliveries when there are any.
-        let late: Arc<OnceLock<Arc<Deliveries>>> = Arc::new(OnceLock::new());
+        let late: Arc<OnceLock<Weak<Deliveries>>> = Arc::new(OnceLock::new());
         let (of_pool, of_topics) = (Arc::clone(&late), Arc::clone(&late));
-        let freed = Box::new(move || of_pool.get().map_or((), |deliveries| deliveries.wake()));
+        let freed = Box::new(move || of_pool.get().and_then(Weak::upgrade).map_or((), |deliveries| deliveries.wake()));
         let accumulator = Arc::new(Accumulator::new(&limits(&settings), freed));
         let deliveries = Arc::new(Deliveries::new(Arc::clone(&accumulator), ready, by_callback));
-        let _ = late.set(Arc::clone(&deliveries));
-        let grown = Box::new(move || of_topics.get().map_or((), |deliveries| deliveries.wake()));
+        let _ = late.set(Arc::downgrade(&deliveries));
+        let grown = Box::new(move || of_topics.get().and_then(Weak::upgrade).map_or((), |deliveries| deliveries.wake()));
         let topics = Arc::new(Topics::new(id as u8, seed, grown));
         let book: Arc<dyn TopicBook> = Arc::clone(&topics) as _;
         let network_config = network_config(config, &settings, id, seed, servers);

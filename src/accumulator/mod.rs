@@ -7,6 +7,8 @@
 
 mod batch;
 mod block;
+mod collect;
+mod line;
 mod partition;
 mod pool;
 mod ready;
@@ -20,7 +22,8 @@ mod tests;
 
 pub use batch::{Batch, Payload};
 pub use block::NewRecord;
-pub use partition::{Collected, GivenUp, Partition, Stall};
+pub use collect::{Collected, GivenUp};
+pub use partition::{Partition, Stall};
 pub use pool::Signal;
 pub use ready::Inbox;
 pub use unfated::Unfated;

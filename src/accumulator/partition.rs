@@ -3,8 +3,8 @@
 #![expect(unsafe_code, reason = "the exchange on the word is what allows a span to be written")]
 
 use super::Accumulator;
-use super::batch::Batch;
-use super::block::{Block, Closed, NewRecord, Place};
+use super::block::{Block, NewRecord, Place};
+use super::collect::GivenUp;
 use super::pool::{Refused, Ticket};
 use super::word::{COUNT_MAX, SLOTS, Word};
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -30,32 +30,6 @@ pub enum Stall {
     Impossible,
 }
 
-/// Why a batch ends before its fate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GivenUp {
-    /// Its time ran out.
-    TimedOut,
-    /// The application purged it, or closed the producer.
-    Purged,
-}
-
-/// What a network thread takes out of a partition.
-#[derive(Default)]
-pub struct Collected {
-    /// Closed batches, in order.
-    pub batches: Vec<Batch>,
-    /// Numbers of batches that will not come.
-    pub gaps: Vec<u64>,
-    /// Batches that were given up while a writer was still inside, and are closed now.
-    pub given_up: Vec<(Batch, GivenUp)>,
-    /// When the open batch is due; `Time::NEVER` without one.
-    pub due: Time,
-    /// When the open batch must be sealed whatever happens, because its time to be delivered is over.
-    pub expires: Time,
-    /// When the oldest sealed batch that still has a writer inside is to be given up; `Time::NEVER` without one.
-    pub deadline: Time,
-}
-
 /// A block of the slot's generation and its base timestamp.
 struct Slot {
     block: AtomicPtr<Block>,
@@ -63,42 +37,42 @@ struct Slot {
 }
 
 /// A sealed batch.
-struct Sealed {
-    block: Arc<Block>,
-    slot: Option<usize>,
-    number: u64,
-    records: u32,
-    bytes: usize,
-    closed: bool,
-    given_up: Option<GivenUp>,
+pub(super) struct Sealed {
+    pub(super) block: Arc<Block>,
+    pub(super) slot: Option<usize>,
+    pub(super) number: u64,
+    pub(super) records: u32,
+    pub(super) bytes: usize,
+    pub(super) closed: bool,
+    pub(super) given_up: Option<GivenUp>,
 }
 
-struct State {
-    open: Option<Arc<Block>>,
-    opening: bool,
-    closed: bool,
+pub(super) struct State {
+    pub(super) open: Option<Arc<Block>>,
+    pub(super) opening: bool,
+    pub(super) closed: bool,
     /// Class of the next block.
-    class: usize,
+    pub(super) class: usize,
     /// When the open batch is due.
-    due: Time,
-    queue: VecDeque<Sealed>,
+    pub(super) due: Time,
+    pub(super) queue: VecDeque<Sealed>,
     /// Given up, but a writer is still inside.
-    abandoned: Vec<Sealed>,
-    slot_busy: [bool; SLOTS],
-    next_number: u64,
-    sealed_records: u64,
+    pub(super) abandoned: Vec<Sealed>,
+    pub(super) slot_busy: [bool; SLOTS],
+    pub(super) next_number: u64,
+    pub(super) sealed_records: u64,
     /// This partition's place in the line for memory, and whether a thread stands there.
-    ticket: Option<Arc<Ticket>>,
-    standing: bool,
-    waiting: usize,
+    pub(super) ticket: Option<Arc<Ticket>>,
+    pub(super) standing: bool,
+    pub(super) waiting: usize,
 }
 
 /// One partition of one topic. Made once, never moved or freed while the producer lives.
 pub struct Partition {
     word: CachePadded<AtomicU64>,
     slots: CachePadded<[Slot; SLOTS]>,
-    state: Mutex<State>,
-    changed: Condvar,
+    pub(super) state: Mutex<State>,
+    pub(super) changed: Condvar,
     pub(crate) listed: AtomicBool,
     /// The network thread that leads it.
     leader: AtomicU32,
@@ -146,7 +120,7 @@ impl Partition {
         }
     }
 
-    fn word(&self) -> Word {
+    pub(super) fn word(&self) -> Word {
         Word(self.word.load(Ordering::Acquire))
     }
 
@@ -398,7 +372,7 @@ impl Partition {
     }
 
     /// Seals the open batch, if there is one. Nobody waits for a writer inside it.
-    fn seal_locked(&self, state: &mut MutexGuard<'_, State>) -> bool {
+    pub(super) fn seal_locked(&self, state: &mut MutexGuard<'_, State>) -> bool {
         let Some(block) = state.open.take() else { return false };
         let word = Word(self.word.fetch_or(Word::SEALED, Ordering::AcqRel));
         let closed = block.settle(word.bytes());
@@ -463,63 +437,6 @@ impl Partition {
         house.list(self, Time::ZERO);
     }
 
-    /// Takes what is closed, gives up what is too old, and says when to look again.
-    pub fn collect(&self, house: &Accumulator, now: Time) -> Collected {
-        let mut collected = Collected { deadline: Time::NEVER, ..Collected::default() };
-        let mut state = self.state.lock();
-        while let Some(front) = state.queue.front() {
-            let deadline = front.block.opened + house.delivery_timeout;
-            if !front.closed && deadline > now {
-                collected.deadline = deadline;
-                break;
-            }
-            let Some(mut sealed) = state.queue.pop_front() else { break };
-            if sealed.closed {
-                collected.batches.push(self.batch(house, sealed));
-            } else {
-                sealed.given_up = Some(GivenUp::TimedOut);
-                collected.gaps.push(sealed.number);
-                state.abandoned.push(sealed);
-            }
-        }
-        self.take_abandoned(house, &mut state, &mut collected);
-        collected.due = state.due;
-        collected.expires = state.open.as_ref().map_or(Time::NEVER, |open| open.opened + house.delivery_timeout);
-        collected
-    }
-
-    fn take_abandoned(&self, house: &Accumulator, state: &mut State, collected: &mut Collected) {
-        let (closed, open) =
-            std::mem::take(&mut state.abandoned).into_iter().partition(|sealed: &Sealed| sealed.closed);
-        state.abandoned = open;
-        let closed: Vec<Sealed> = closed;
-        for sealed in closed {
-            let why = sealed.given_up.unwrap_or(GivenUp::TimedOut);
-            collected.given_up.push((self.batch(house, sealed), why));
-        }
-    }
-
-    fn batch(&self, house: &Accumulator, sealed: Sealed) -> Batch {
-        // SAFETY: a closed batch has every span published, and no word leads to its block any more.
-        let closed = unsafe { Closed::new(sealed.block, sealed.records, sealed.bytes) };
-        Batch::new(closed, self.number, sealed.number, house.compresses)
-    }
-
-    /// Gives up everything that no network thread has taken yet: sealed batches and the open one.
-    pub fn purge(&self, house: &Accumulator) -> Collected {
-        let mut collected =
-            Collected { deadline: Time::NEVER, due: Time::NEVER, expires: Time::NEVER, ..Collected::default() };
-        let mut state = self.state.lock();
-        self.seal_locked(&mut state);
-        while let Some(mut sealed) = state.queue.pop_front() {
-            collected.gaps.push(sealed.number);
-            sealed.given_up = Some(GivenUp::Purged);
-            state.abandoned.push(sealed);
-        }
-        self.take_abandoned(house, &mut state, &mut collected);
-        collected
-    }
-
     /// Accepts nothing more. What was accepted before this returns is sealed, exactly.
     pub(crate) fn shut(&self) {
         let mut state = self.state.lock();
@@ -527,57 +444,5 @@ impl Partition {
         self.seal_locked(&mut state);
         drop(state);
         self.changed.notify_all();
-    }
-
-    /// Waits at most `span` for what `stall` says is missing. May return early; the caller looks again.
-    pub(crate) fn wait(&self, house: &Accumulator, stall: Stall, bytes: usize, span: std::time::Duration) {
-        let mut state = self.state.lock();
-        let word = self.word();
-        if state.closed || !(word.is_sealed() || stall == Stall::Memory) {
-            return;
-        }
-        if stall != Stall::Memory || state.standing {
-            let missing = match stall {
-                Stall::Memory => true,
-                _ => state.opening || state.slot_busy.get(word.opened(0, 0).slot()).copied().unwrap_or(false),
-            };
-            if missing {
-                state.waiting += 1;
-                self.changed.wait_for(&mut state, span);
-                state.waiting -= 1;
-            }
-            return;
-        }
-        state.standing = true;
-        let ticket = state.ticket.clone();
-        drop(state);
-        let ticket = ticket.unwrap_or_else(|| house.stand_in_line(bytes));
-        self.state.lock().ticket = Some(Arc::clone(&ticket));
-        house.pool.wait(&ticket, span);
-        self.state.lock().standing = false;
-        self.changed.notify_all();
-    }
-
-    /// A waiter of this partition is done, with its record in or without: nobody keeps a place in line for nothing.
-    pub(crate) fn leave_line(&self, house: &Accumulator) {
-        let mut state = self.state.lock();
-        let idle = !state.standing && state.waiting == 0 && !state.opening;
-        let ticket = if idle { state.ticket.take() } else { None };
-        drop(state);
-        if let Some(ticket) = ticket {
-            house.pool.cancel(&ticket);
-        }
-        self.changed.notify_all();
-    }
-
-    /// A granted place that is too small for who came with it is given up, so that a larger one can be asked for.
-    fn leave_small_place(&self, house: &Accumulator, ticket: Option<&Arc<Ticket>>) {
-        let Some(ticket) = ticket.filter(|ticket| ticket.is_granted()) else { return };
-        let mut state = self.state.lock();
-        if state.ticket.as_ref().is_some_and(|other| Arc::ptr_eq(other, ticket)) {
-            state.ticket = None;
-        }
-        drop(state);
-        house.pool.cancel(ticket);
     }
 }

@@ -76,7 +76,8 @@ impl Producer {
         let accumulator = Arc::new(Accumulator::new(&limits(&settings), freed));
         let deliveries = Arc::new(Deliveries::new(Arc::clone(&accumulator), ready, by_callback));
         let _ = late.set(Arc::downgrade(&deliveries));
-        let grown = Box::new(move || of_topics.get().and_then(Weak::upgrade).map_or((), |deliveries| deliveries.wake()));
+        let grown =
+            Box::new(move || of_topics.get().and_then(Weak::upgrade).map_or((), |deliveries| deliveries.wake()));
         let topics = Arc::new(Topics::new(id as u8, seed, grown));
         let book: Arc<dyn TopicBook> = Arc::clone(&topics) as _;
         let network_config = network_config(config, &settings, id, seed, servers);

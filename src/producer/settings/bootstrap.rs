@@ -3,7 +3,7 @@
 use super::kind::Refusal;
 
 /// Most entries of `bootstrap.servers`.
-pub const MAX: usize = 1000;
+pub(super) const MAX: usize = 1000;
 
 /// Most brokers of an embedded cluster.
 const EMBEDDED_MAX: u8 = 9;

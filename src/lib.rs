@@ -24,13 +24,19 @@
 
 pub mod accumulator;
 pub mod code;
+#[cfg(not(loom))]
 pub mod delivery;
+#[cfg(not(loom))]
 pub mod engine;
+#[cfg(not(loom))]
 pub mod ffi;
+#[cfg(not(loom))]
 pub mod io;
+#[cfg(not(loom))]
 pub mod producer;
 pub mod protocol;
 mod sync;
+#[cfg(not(loom))]
 pub mod testcluster;
 mod thread;
 pub mod time;

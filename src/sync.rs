@@ -16,7 +16,7 @@ pub(crate) mod atomic {
 }
 
 #[cfg(loom)]
-pub(crate) use explored::{Condvar, Mutex, MutexGuard, Touch};
+pub(crate) use explored::{Condvar, Mutex, MutexGuard};
 
 /// loom's locks in parking_lot's shape: no poison, so that the code under test is the code that ships.
 #[cfg(loom)]
@@ -55,38 +55,6 @@ mod explored {
             loom::thread::yield_now();
         }
     }
-
-    /// Stands for a block's bytes: many may write at once (disjoint spans), reading needs them all to have ended.
-    #[derive(Debug, Default)]
-    pub(crate) struct Touch(loom::cell::UnsafeCell<()>);
-
-    impl Touch {
-        pub(crate) fn new() -> Self {
-            Self(loom::cell::UnsafeCell::new(()))
-        }
-        pub(crate) fn write(&self) {
-            self.0.with(|_| ());
-        }
-        pub(crate) fn read_all(&self) {
-            self.0.with_mut(|_| ());
-        }
-    }
-}
-
-/// Nothing, in a real build; under loom it proves that a block's readers come after all its writers.
-#[cfg(not(loom))]
-#[derive(Debug, Default)]
-pub(crate) struct Touch;
-
-#[cfg(not(loom))]
-impl Touch {
-    pub(crate) const fn new() -> Self {
-        Self
-    }
-    #[inline(always)]
-    pub(crate) const fn write(&self) {}
-    #[inline(always)]
-    pub(crate) const fn read_all(&self) {}
 }
 
 /// 8 · (2^29 − 1) elements: as many as a u32 numbers.

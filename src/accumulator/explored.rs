@@ -61,7 +61,7 @@ fn drain(house: &Accumulator, partition: &Partition) -> Vec<u64> {
 /// Rules 1 to 4 and 10: two writers, one sealer; the batch closes once, whole, whoever is last.
 #[test]
 fn a_sealed_batch_closes_once_and_whole() {
-    explore(3, || {
+    explore(4, || {
         let house = house();
         let partition = house.add_partition(1, 0).unwrap();
         assert!(send(&house, &partition, 1, 1));
@@ -79,7 +79,7 @@ fn a_sealed_batch_closes_once_and_whole() {
 /// Rules 8 and 13: two openers at once, and a block that is full for the second record.
 #[test]
 fn blocks_that_fill_up_hand_over_in_order() {
-    explore(2, || {
+    explore(3, || {
         let house = house();
         let partition = house.add_partition(1, 0).unwrap();
         let threads: Vec<_> = [10_u64, 20]
@@ -106,7 +106,7 @@ fn blocks_that_fill_up_hand_over_in_order() {
 /// Rule 38: what was exchanged before the shut is sealed, exactly; what comes later is refused.
 #[test]
 fn shut_accepts_exactly_what_was_exchanged_before() {
-    explore(3, || {
+    explore(4, || {
         let house = house();
         let partition = house.add_partition(1, 0).unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -127,7 +127,7 @@ fn shut_accepts_exactly_what_was_exchanged_before() {
 /// Rule 28: a thread that falls asleep sees what was listed, or is woken for it.
 #[test]
 fn no_wake_up_is_lost() {
-    explore(3, || {
+    explore(4, || {
         let woken = Arc::new(AtomicUsize::new(0));
         let wakes = Arc::clone(&woken);
         let house = house();
@@ -147,7 +147,7 @@ fn no_wake_up_is_lost() {
 /// Rule 27: the flag is cleared before the look, so what comes after the look is listed again.
 #[test]
 fn what_comes_after_a_look_is_listed_again() {
-    explore(3, || {
+    explore(4, || {
         let house = house();
         let partition = house.add_partition(1, 0).unwrap();
         let (there, same) = (Arc::clone(&house), Arc::clone(&partition));

@@ -265,10 +265,13 @@ impl Partition {
         let (memory, class) = match taken {
             Ok(taken) => taken,
             Err(refused) => {
-                self.state.lock().opening = false;
+                let mut state = self.state.lock();
+                state.opening = false;
+                let closed = state.closed;
+                drop(state);
                 self.changed.notify_all();
                 self.leave_small_place(house, ticket.as_ref());
-                return Err(if refused == Refused::Full { Stall::Memory } else { Stall::Impossible });
+                return Err(Self::stall(refused, closed));
             }
         };
         let epoch = house.unfated.register();
@@ -332,7 +335,7 @@ impl Partition {
         };
         let memory = house.take_exact(place.end(), ticket.as_ref()).map_err(|refused| {
             self.leave_small_place(house, ticket.as_ref());
-            if refused == Refused::Full { Stall::Memory } else { Stall::Impossible }
+            Self::stall(refused, self.state.lock().closed)
         })?;
         let epoch = house.unfated.register();
         let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms, clock(), epoch);
@@ -353,6 +356,14 @@ impl Partition {
         drop(state);
         house.list(self, Time::ZERO);
         Ok(())
+    }
+
+    fn stall(refused: Refused, closed: bool) -> Stall {
+        match refused {
+            _ if closed => Stall::Closed,
+            Refused::Full => Stall::Memory,
+            Refused::Never => Stall::Impossible,
+        }
     }
 
     fn enqueue(

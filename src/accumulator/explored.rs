@@ -68,9 +68,11 @@ fn a_sealed_batch_closes_once_and_whole() {
         let (there, same) = (Arc::clone(&house), Arc::clone(&partition));
         let writer = thread::spawn(move || assert!(send(&there, &same, 2, 1)));
         partition.seal(&house);
+        // Taken while the writer may still be inside: what is not closed must not come.
+        let mut opaques = drain(&house, &partition);
         writer.join().unwrap();
         partition.seal(&house);
-        let mut opaques = drain(&house, &partition);
+        opaques.extend(drain(&house, &partition));
         opaques.sort_unstable();
         assert_eq!(opaques, [1, 2]);
     });
@@ -140,6 +142,21 @@ fn no_wake_up_is_lost() {
         let mut listed = Vec::new();
         inbox.take(&mut listed);
         assert_eq!(listed, [0]);
+        assert!(!asleep || woken.load(Ordering::SeqCst) == 1, "asleep with something to do");
+    });
+}
+
+/// The same for what stands in no list.
+#[test]
+fn no_nudge_is_lost() {
+    explore(4, || {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let wakes = Arc::clone(&woken);
+        let inbox = Arc::new(Inbox::new(Box::new(move || drop(wakes.fetch_add(1, Ordering::SeqCst)))));
+        let other = Arc::clone(&inbox);
+        let nudger = thread::spawn(move || other.nudge());
+        let asleep = inbox.fall_asleep(Time::NEVER);
+        nudger.join().unwrap();
         assert!(!asleep || woken.load(Ordering::SeqCst) == 1, "asleep with something to do");
     });
 }

@@ -11,7 +11,7 @@
 //! |---------------|----------------------------------------------------------------|-----------------------------------------------------|--------|
 //! | `ffi`         | the C face: pointers in, codes out                             | producer, testcluster, delivery, accumulator, time, code | yes |
 //! | `producer`    | the safe Rust API and only owner: settings, topics, partitioners, life | io, testcluster, accumulator, engine, delivery, protocol, sync, thread, time, code | no |
-//! | `io`          | the only room that touches the world: sockets, clock, threads  | accumulator, engine, delivery, protocol, sync, time, code | no |
+//! | `io`          | the only room that touches the world: sockets, clock, threads  | accumulator, engine, delivery, protocol, sync, thread, time, code | no |
 //! | `testcluster` | the embedded cluster: brokers in a box on real TCP ports       | protocol, sync, thread, time, code                  | no     |
 //! | `accumulator` | records into batches, and the memory they live in              | protocol, sync, time, code                          | yes    |
 //! | `engine`      | the brain, sans-io: cluster, connections, sequences, verdicts  | protocol, time, code                                | no     |

@@ -387,10 +387,8 @@ impl Partition {
         let Some(block) = state.open.take() else { return false };
         let word = Word(self.word.fetch_or(Word::SEALED, Ordering::AcqRel));
         let closed = block.settle(word.bytes());
-        if closed {
-            if let Some(busy) = state.slot_busy.get_mut(word.slot()) {
-                *busy = false;
-            }
+        if let (true, Some(busy)) = (closed, state.slot_busy.get_mut(word.slot())) {
+            *busy = false;
         }
         state.due = Time::NEVER;
         self.enqueue(state, block, Some(word.slot()), word.count(), word.bytes(), closed);

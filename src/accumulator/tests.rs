@@ -188,7 +188,7 @@ fn a_sender_that_did_not_wait_is_told_when_there_is_room() {
     let told = Arc::new(AtomicUsize::new(0));
     let tell = Arc::clone(&told);
     let tight = Limits { memory_bytes: 64 << 10, reserve_bytes: 8 << 10, ..limits() };
-    let house = Accumulator::new(&tight, Box::new(move || drop(tell.fetch_add(1, Ordering::SeqCst))));
+    let house = Accumulator::new(&tight, Box::new(move || _ = tell.fetch_add(1, Ordering::SeqCst)));
     house.add_inbox(Arc::new(Inbox::new(Box::new(|| ()))));
     let partition = house.add_partition(1, 0).unwrap();
     while house.append(&partition, &record(&[1; 900], 1, 0), false, &at(1)).is_ok() {}

@@ -91,10 +91,9 @@ impl Pump {
     /// One round. Without a stream only what does not need one.
     pub fn step(&mut self, mut stream: Option<&mut dyn Stream>, now: Time) -> Step {
         self.look(now);
-        if let Some(stream) = stream.as_deref_mut() {
-            if let Err(error) = self.read(stream, now) {
-                return Step::Close(error);
-            }
+        let read = stream.as_deref_mut().map_or(Ok(()), |stream| self.read(stream, now));
+        if let Err(error) = read {
+            return Step::Close(error);
         }
         self.take_due(now);
         let closing = self.network.visit(|engine| engine.poll_close(self.connection, now));

@@ -208,7 +208,7 @@ fn idle_connections_close_and_nothing_spins() {
 #[test]
 fn ten_thousand_partitions_cost_no_scans() {
     // librdkafka #1700 again; here: bookkeeping per batch, not per partition.
-    let mut rig = Rig::up(EngineConfig { request_bytes_max: 1 << 30, ..config() }, &[1; 10_000]);
+    let mut rig = Rig::up(EngineConfig { request_bytes_max: 1 << 30, ..config() }, &vec![1; 10_000]);
     for index in 0..10_000 {
         let batch = rig.batch(index, 1);
         rig.hand_in(index, batch);

@@ -96,6 +96,9 @@ impl Sent {
     }
 }
 
+/// Id, error, and leaders with epochs.
+type KnownTopic = (TopicUuid, i16, Vec<(i32, i32)>);
+
 pub(super) struct Rig {
     pub(super) engine: Engine<TestBatch>,
     pub(super) now: Time,
@@ -122,8 +125,8 @@ pub(super) struct Rig {
     pub(super) broken: BTreeSet<ConnectionNumber>,
     pub(super) versions: Vec<ApiRange>,
     pub(super) brokers: BTreeMap<i32, i32>,
-    /// By name: id, error and leaders with epochs.
-    pub(super) topics: BTreeMap<String, (TopicUuid, i16, Vec<(i32, i32)>)>,
+    /// By name.
+    pub(super) topics: BTreeMap<String, KnownTopic>,
     pub(super) metadata_count: usize,
     pub(super) identity: (i64, i16),
     pub(super) numbers: BTreeMap<u32, u64>,

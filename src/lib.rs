@@ -21,6 +21,24 @@
 //! | `thread`      | threads of the library: named, signals blocked, panics caught  |                                                     | yes    |
 //! | `time`        | a moment as a number, so that a test can make any moment       |                                                     | no     |
 //! | `code`        | the one error type                                             |                                                     | no     |
+//!
+//! # The way of a record
+//!
+//! 1. `ffi/send.rs` checks pointers and borrows the record; nothing is copied.
+//! 2. `producer/send.rs` finds the topic by its number and asks the partitioner.
+//! 3. `accumulator/partition.rs` reserves a span in the partition's open batch and encodes the record there.
+//! 4. `io/pump.rs`, the loop of the broker's thread, takes closed batches, and seals lingered ones when they can go out.
+//! 5. `engine/transmit.rs` gives them sequences and makes one request of batches of many partitions; `io/output.rs` sums
+//!    and writes it, and owns its bytes until the last one is out.
+//! 6. `engine/answers.rs` judges the response: a fate for each batch, or another attempt.
+//! 7. `delivery/mod.rs` queues the batch as one object; where the application reads, it becomes deliveries.
+//!
+//! # What holds everywhere
+//!
+//! - A request owns the bytes that it sends until they are written or its connection is dead. A fate frees nothing.
+//! - Locks are leaves: never two at once, and none across a system call, a compression or a callback.
+//! - The engine has no clock, thread or socket; whoever calls it passes the time.
+//! - Nothing that comes from outside can make it panic, hang or grow without bound.
 
 pub mod accumulator;
 pub mod code;

@@ -208,3 +208,16 @@ fn make_run_works() {
     let output = good(&run(make));
     check_payments(&output);
 }
+
+/// The README's program is the one that is compiled.
+#[test]
+fn the_readmes_program_works() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let begin = readme.find("```c\n").expect("a program in C") + 5;
+    let length = readme[begin..].find("```").expect("its end");
+    let directory = tempfile::tempdir().expect("a directory");
+    let source = directory.path().join("readme.c");
+    std::fs::write(&source, &readme[begin..begin + length]).expect("a file");
+    let said = good(&run(command(&build(&source, &[]))));
+    assert!(said.starts_with("partition ") && said.ends_with(", offset 0\n"), "{said}");
+}

@@ -1,7 +1,7 @@
 //! What readers, waiters and flushes are promised, over real batches of a real accumulator.
 
 use super::*;
-use crate::accumulator::{Inbox, Limits, NewRecord, Partition};
+use crate::accumulator::{Inbox, Limits, NewRecord, Partition, Stall};
 use crate::protocol::record::RecordBody;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -38,7 +38,11 @@ impl House {
         for (opaque, flags) in records {
             let body = RecordBody { key: None, value: Some(b"v"), headers: &[] };
             let new = NewRecord { body, timestamp_ms: 1_000 + *opaque as i64, opaque: *opaque, flags: *flags };
-            self.accumulator.append(&self.partition, &new, false, &|| Time(1)).unwrap();
+            // Batches stay charged until they are read, and a reader may be slower than we are.
+            while let Err(stall) = self.accumulator.append(&self.partition, &new, false, &|| Time(1)) {
+                assert_eq!(stall, Stall::Memory);
+                std::thread::yield_now();
+            }
         }
         self.partition.seal(&self.accumulator);
         let batch = self.partition.collect(&self.accumulator, Time(2)).batches.remove(0);

@@ -47,14 +47,27 @@ pub enum Isolation {
 ///
 /// Panics when Kafka is there and does not start: that is never a reason to skip a test.
 pub fn start(setup: Setup) -> Option<Kafka> {
-    match jars::jars(&setup.version) {
-        Ok(jars) => Some(Kafka::start(setup, jars)),
+    let jars = jars_or_skip(&setup.version)?;
+    Some(Kafka::start(setup, jars))
+}
+
+/// Reads a topic of any cluster with the Java consumer, or says why it cannot, as [`start`] does.
+pub fn read_from(bootstrap: &str, topic: &str) -> Option<Vec<ReadRecord>> {
+    let jars = jars_or_skip(VERSIONS[0])?;
+    let directory = directory::Directory::new();
+    let mut control = control::Control::start(&jars, bootstrap, directory.path());
+    Some(control.read(topic, Isolation::Uncommitted))
+}
+
+fn jars_or_skip(version: &str) -> Option<jars::Jars> {
+    match jars::jars(version) {
+        Ok(jars) => Some(jars),
         Err(why) => {
             let demanded = std::env::var_os("KURIER_DEMAND_KAFKA").is_some_and(|value| value == "1");
-            assert!(!demanded, "KURIER_DEMAND_KAFKA=1, but there is no Kafka {}: {why}", setup.version);
+            assert!(!demanded, "KURIER_DEMAND_KAFKA=1, but there is no Kafka {version}: {why}");
             let test = std::thread::current().name().unwrap_or("test").to_owned();
             // Not `eprintln!`: the harness would swallow it, and a skipped test would look like a passed one.
-            let line = format!("{test}: SKIPPED, no Kafka {}: {why}\n", setup.version);
+            let line = format!("{test}: SKIPPED, no Kafka {version}: {why}\n");
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             None
         }

@@ -94,8 +94,9 @@ int main(int count, char **arguments)
     double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("%ld records of %zu bytes in %.2f s: %.2f M/s, %.0f ns of CPU per record, %ld failed, %ld MB\n", records, bytes,
-           wall, (double)records / wall / 1e6, cpu * 1e9 / (double)records, failed, usage.ru_maxrss / 1024);
+    printf("%ld records of %zu bytes in %.2f s: %.2f M/s, %.0f ns of CPU per record, %ld failed, %ld MB\n",
+           records, bytes, wall, (double)records / wall / 1e6, cpu * 1e9 / (double)records, failed,
+           usage.ru_maxrss / 1024);
     kurier_producer_destroy(producer);
     return failed != 0;
 }

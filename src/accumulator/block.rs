@@ -49,7 +49,7 @@ pub(crate) struct Memory {
 
 // SAFETY: `Memory` is the only owner of its bytes; they do not belong to a thread.
 unsafe impl Send for Memory {}
-// SAFETY: through a shared `Memory` bytes are reached only by `Block`: spans keep its writers apart, readers come after.
+// SAFETY: through a shared `Memory` only `Block` reaches bytes: spans keep its writers apart, readers come after.
 unsafe impl Sync for Memory {}
 
 impl Memory {

@@ -16,8 +16,11 @@ pub(crate) struct Law {
 }
 
 impl Law {
-    /// Reads the rows: name, what lives there, rooms that it may use, unsafe or not.
+    /// Reads the rows: name, what lives there, rooms that it may use (`all below`: those of the rows that follow),
+    /// unsafe or not.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let names: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next()).collect();
         let mut rooms = BTreeMap::new();
         for row in text.lines().filter_map(|line| line.strip_prefix("//! | `")) {
             let cells: Vec<&str> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
@@ -29,7 +32,11 @@ impl Law {
                 "no" => false,
                 other => return Err(format!("{name}: unsafe is yes or no, not {other}")),
             };
-            let uses = uses.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            let uses = if uses == "all below" {
+                names.iter().skip(rooms.len() + 1).map(|name| (*name).to_owned()).collect()
+            } else {
+                uses.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+            };
             if rooms.insert(name.to_owned(), Room { uses, may_be_unsafe }).is_some() {
                 return Err(format!("two rows for {name}"));
             }

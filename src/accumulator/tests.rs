@@ -206,7 +206,7 @@ fn after_shut_nothing_is_accepted_and_everything_before_is_sealed() {
     let partitions: Vec<_> = (0..3).map(|index| house.add_partition(1, index).unwrap()).collect();
     let accepted = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for thread in 0..4_usize {
+        let senders = [0, 1, 2, 3].map(|thread: usize| {
             let (house, partitions, accepted) = (&house, &partitions, &accepted);
             scope.spawn(move || {
                 for round in 0.. {
@@ -216,12 +216,13 @@ fn after_shut_nothing_is_accepted_and_everything_before_is_sealed() {
                         Err(_) => std::thread::yield_now(),
                     }
                 }
-            });
-        }
+            })
+        });
         while accepted.load(Ordering::Relaxed) < 10_000 {
             std::thread::yield_now();
         }
         house.shut();
+        senders.map(|sender| sender.join().unwrap());
     });
     let records = partitions.iter().flat_map(|partition| partition.collect(&house, Time(2)).batches);
     assert_eq!(records.map(|batch| u64::from(batch.records())).sum::<u64>(), accepted.load(Ordering::Relaxed));
@@ -332,6 +333,7 @@ fn every_record_of_every_thread_is_there_once_and_in_its_order() {
                 partition.seal(&house);
             }
         }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
     });
     assert!(ended.into_inner() || seen.len() as u64 == THREADS);
     assert_eq!(house.memory_used(), (0, 0));

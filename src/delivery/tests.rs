@@ -147,7 +147,7 @@ fn every_delivery_goes_to_one_of_several_readers() {
     let total: u64 = 20_000;
     let seen = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..3 {
+        let readers = [(); 3].map(|()| {
             scope.spawn(|| {
                 let mut buffer = vec![Delivery::default(); 7];
                 while let Polled::Count(count) =
@@ -155,13 +155,14 @@ fn every_delivery_goes_to_one_of_several_readers() {
                 {
                     seen.lock().extend(buffer[..count].iter().map(|delivery| delivery.opaque));
                 }
-            });
-        }
+            })
+        });
         for first in (0..total).step_by(20) {
             let records: Vec<_> = (first..first + 20).map(|opaque| (opaque, 0)).collect();
             house.complete(&records, Code::OK, first as i64);
         }
         house.deliveries.end();
+        readers.map(|reader| reader.join().unwrap());
     });
     let mut seen = seen.into_inner();
     seen.sort_unstable();

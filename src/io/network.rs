@@ -117,24 +117,32 @@ impl Network {
             split_waits: AtomicBool::new(false),
         });
         network
-            .start_thread(ConnectionNumber::BOOTSTRAP)
+            .start_threads(ConnectionNumber::BOOTSTRAP)
             .map_err(|error| Error::new(Code::INTERNAL, format!("the network thread could not be started: {error}")))?;
         Ok(network)
     }
 
-    fn start_thread(self: &Arc<Self>, connection: ConnectionNumber) -> std::io::Result<()> {
+    /// Starts threads up to this connection's. Two calls may come in the wrong order; lists are numbered in order.
+    fn start_threads(self: &Arc<Self>, last: ConnectionNumber) -> std::io::Result<()> {
+        let mut threads = self.threads.lock();
+        while self.accumulator.inboxes() <= last.0 {
+            let thread = self.start_thread(ConnectionNumber(self.accumulator.inboxes()))?;
+            threads.push(thread);
+        }
+        Ok(())
+    }
+
+    fn start_thread(self: &Arc<Self>, connection: ConnectionNumber) -> std::io::Result<JoinHandle<()>> {
         let wake = Wake::new()?;
         let set = wake.clone();
         self.accumulator.add_inbox(Arc::new(Inbox::new(Box::new(move || set.set()))));
         self.wakes.lock().push(wake.clone());
         let (body, on_panic) = (Arc::clone(self), Arc::clone(self));
-        let thread = crate::thread::start(
+        crate::thread::start(
             format!("kurier-io-{}", connection.0),
             move || super::connection::run(&body, connection, &wake),
             move || on_panic.fail("a network thread panicked"),
-        )?;
-        self.threads.lock().push(thread);
-        Ok(())
+        )
     }
 
     /// Calls the engine, then does what it wants done, with no lock held.
@@ -179,7 +187,7 @@ impl Network {
             Action::Released(batch) => drop(batch),
             Action::Split(partition, batch) => self.split(partition, batch),
             Action::Start(connection) => {
-                if let Err(error) = self.start_thread(connection) {
+                if let Err(error) = self.start_threads(connection) {
                     self.fail(&format!("a network thread could not be started: {error}"));
                 }
             }

@@ -41,6 +41,8 @@ pub enum Step {
 const REQUESTS_PER_STEP: usize = 16;
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
+/// A larger buffer is given back when it was read empty.
+const INPUT_BYTES_KEPT: usize = 1 << 20;
 /// Unused memory goes back to the system after this much time without traffic.
 const TRIM_AFTER: Duration = Duration::from_secs(10);
 /// How soon a split that lacked memory is tried again.
@@ -56,7 +58,9 @@ pub struct Pump {
     due: Vec<Arc<Partition>>,
     taken: Vec<(u32, Collected)>,
     output: Option<Output>,
+    /// What was read and not yet handed on: the first `filled` bytes. It grows only by what really came.
     input: Vec<u8>,
+    filled: usize,
     compressor: Compressor,
     trim: Option<(Time, u64)>,
     /// When a request or a response last moved, while batches waited for one.
@@ -76,6 +80,7 @@ impl Pump {
             taken: Vec::new(),
             output: None,
             input: Vec::new(),
+            filled: 0,
             compressor: Compressor::new(),
             trim: None,
             moved: None,
@@ -86,6 +91,7 @@ impl Pump {
     pub fn disconnect(&mut self) {
         self.output = None;
         self.input = Vec::new();
+        self.filled = 0;
     }
 
     /// One round. Without a stream only what does not need one.
@@ -208,17 +214,18 @@ impl Pump {
     /// Reads what is there and hands whole responses to the engine.
     fn read(&mut self, stream: &mut dyn Stream, now: Time) -> Result<(), Error> {
         loop {
-            let filled = self.input.len();
-            self.input.resize(filled + READ_BYTES, 0);
-            let space = self.input.get_mut(filled..).unwrap_or(&mut []);
-            let outcome = stream.read(space);
-            self.input.truncate(filled + *outcome.as_ref().unwrap_or(&0));
+            if self.input.len() < self.filled + READ_BYTES {
+                self.input.resize(self.filled + READ_BYTES, 0);
+            }
+            let outcome = stream.read(self.input.get_mut(self.filled..).unwrap_or(&mut []));
             match outcome {
                 Ok(0) => return Err(Error::new(Code::UNREACHABLE, "the broker closed the connection")),
                 Ok(count) => {
                     self.moved = None;
+                    self.filled = (self.filled + count).min(self.input.len());
+                    let room = self.input.len() > self.filled;
                     self.answer(now)?;
-                    if count < READ_BYTES {
+                    if room {
                         return Ok(());
                     }
                 }
@@ -231,7 +238,7 @@ impl Pump {
 
     fn answer(&mut self, now: Time) -> Result<(), Error> {
         let mut start = 0;
-        while let Some(prefix) = self.input.get(start..).and_then(|rest| rest.first_chunk::<4>()) {
+        while let Some(prefix) = self.input.get(start..self.filled).and_then(|rest| rest.first_chunk::<4>()) {
             let length = usize::try_from(i32::from_be_bytes(*prefix)).ok();
             let connection = self.connection;
             let limit = self.network.visit(|engine| engine.frame_bytes_max(connection));
@@ -239,11 +246,18 @@ impl Pump {
                 let text = format!("the server sent a length of {}: not a Kafka broker", i32::from_be_bytes(*prefix));
                 return Err(Error::new(Code::UNREACHABLE, text));
             };
-            let Some(frame) = self.input.get(start + 4..start + 4 + length) else { break };
+            let end = start + 4 + length;
+            let Some(frame) = self.input.get(start + 4..end).filter(|_| end <= self.filled) else { break };
             self.network.visit(|engine| engine.handle_frame(connection, frame, now))?;
-            start += 4 + length;
+            start = end;
         }
-        self.input.drain(..start);
+        if start > 0 {
+            self.input.copy_within(start..self.filled, 0);
+            self.filled -= start;
+        }
+        if self.filled == 0 && self.input.len() > INPUT_BYTES_KEPT {
+            self.input = Vec::new();
+        }
         Ok(())
     }
 

@@ -1,14 +1,15 @@
 //! A partition's place in the line for memory: one thread stands there, the others wait for the batch it will open.
 
 use super::Accumulator;
-use super::partition::{Partition, Stall};
+use super::block::Place;
+use super::partition::{Partition, Stall, State};
 use super::pool::Ticket;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Partition {
     /// Waits at most `span` for what `stall` says is missing. May return early; the caller looks again.
-    pub(crate) fn wait(&self, house: &Accumulator, stall: Stall, bytes: usize, span: Duration) {
+    pub(crate) fn wait(&self, house: &Accumulator, stall: Stall, place: Place, span: Duration) {
         let mut state = self.state.lock();
         let word = self.word();
         if state.closed || !(word.is_sealed() || stall == Stall::Memory) {
@@ -27,10 +28,13 @@ impl Partition {
             return;
         }
         state.standing = true;
-        let ticket = state.ticket.clone();
+        let ticket = state.ticket.clone().filter(|ticket| !ticket.is_spent());
         drop(state);
-        let ticket = ticket.unwrap_or_else(|| house.stand_in_line(bytes));
-        self.state.lock().ticket = Some(Arc::clone(&ticket));
+        let ticket = ticket.unwrap_or_else(|| {
+            let ticket = house.stand_in_line(place);
+            self.state.lock().ticket = Some(Arc::clone(&ticket));
+            ticket
+        });
         house.pool.wait(&ticket, span);
         self.state.lock().standing = false;
         self.changed.notify_all();
@@ -39,8 +43,7 @@ impl Partition {
     /// A waiter of this partition is done, with its record in or without: nobody keeps a place in line for nothing.
     pub(crate) fn leave_line(&self, house: &Accumulator) {
         let mut state = self.state.lock();
-        let idle = !state.standing && state.waiting == 0 && !state.opening;
-        let ticket = if idle { state.ticket.take() } else { None };
+        let ticket = Self::orphan(&mut state);
         drop(state);
         if let Some(ticket) = ticket {
             house.pool.cancel(&ticket);
@@ -48,14 +51,23 @@ impl Partition {
         self.changed.notify_all();
     }
 
-    /// A granted place that is too small for who came with it is given up, so that a larger one can be asked for.
+    /// A granted place that does not suit who came with it is given up, so that another can be asked for; unless
+    /// somebody stands there, whom it suits.
     pub(super) fn leave_small_place(&self, house: &Accumulator, ticket: Option<&Arc<Ticket>>) {
         let Some(ticket) = ticket.filter(|ticket| ticket.is_granted()) else { return };
         let mut state = self.state.lock();
-        if state.ticket.as_ref().is_some_and(|other| Arc::ptr_eq(other, ticket)) {
-            state.ticket = None;
+        let is_ours = state.ticket.as_ref().is_some_and(|other| Arc::ptr_eq(other, ticket));
+        if !is_ours || state.standing {
+            return;
         }
+        state.ticket = None;
         drop(state);
         house.pool.cancel(ticket);
+    }
+
+    /// Takes a place that nobody stands at or waits for any more out of the state, to be cancelled without the lock.
+    pub(super) fn orphan(state: &mut State) -> Option<Arc<Ticket>> {
+        let idle = !state.standing && state.waiting == 0 && !state.opening;
+        if idle { state.ticket.take() } else { None }
     }
 }

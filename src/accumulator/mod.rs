@@ -19,6 +19,8 @@ mod word;
 mod explored;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod tests_line;
 
 pub use batch::{Batch, Payload};
 pub use block::NewRecord;
@@ -33,7 +35,7 @@ pub(crate) use block::{QUIET, WAITER};
 use crate::protocol::compression::{Codec, Compressor, max_compressed_len};
 use crate::sync::Shelf;
 use crate::time::Time;
-use block::Memory;
+use block::{Memory, Place};
 use pool::{Classes, Pool, Refused, Ticket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,8 +136,8 @@ impl Accumulator {
 
     /// Waits at most `span` for what an append lacked; the caller tries again. [`Self::leave_line`] must follow.
     pub fn wait(&self, partition: &Partition, stall: Stall, record: &NewRecord<'_>, span: Duration) {
-        let end = block::Place::at(0, record.body.fixed_bytes(), 0, 0).end();
-        partition.wait(self, stall, end, span);
+        let place = Place::at(0, record.body.fixed_bytes(), 0, 0);
+        partition.wait(self, stall, place, span);
     }
 
     /// A thread that called [`Self::wait`] has its record in, or gave up.
@@ -172,11 +174,12 @@ impl Accumulator {
 
     /// Accepts nothing more, seals everything, wakes everybody who waits to be accepted.
     pub fn shut(&self) {
+        // First: a partition that comes from now on can open no batch, and is not missed by the round.
+        self.pool.close();
         for partition in self.partitions.iter() {
             partition.shut();
             self.list(partition, Time::ZERO);
         }
-        self.pool.close();
         self.wake_all();
     }
 
@@ -254,14 +257,9 @@ impl Accumulator {
     /// A block for a shared batch: what a place in the line was granted, else what is free.
     fn take_block(&self, class: usize, bytes: usize, ticket: Option<&Arc<Ticket>>) -> Result<(Memory, usize), Refused> {
         let Some(ticket) = ticket else { return self.pool.take(class, bytes) };
-        let memory = self.redeem(bytes, ticket)?;
-        match self.pool.class_of(memory.capacity()) {
-            Some(class) => Ok((memory, class)),
-            None => {
-                self.pool.give_back(memory, false);
-                Err(Refused::Full)
-            }
-        }
+        // Looked at before it is used: the place of a batch of one large record is of no use here.
+        let class = self.pool.class_of(ticket.capacity()).ok_or(Refused::Full)?;
+        self.redeem(bytes, ticket).map(|memory| (memory, class))
     }
 
     fn take_exact(&self, bytes: usize, ticket: Option<&Arc<Ticket>>) -> Result<Memory, Refused> {
@@ -275,8 +273,9 @@ impl Accumulator {
         self.pool.redeem(ticket, bytes).ok_or(Refused::Full)
     }
 
-    fn stand_in_line(&self, bytes: usize) -> Arc<Ticket> {
-        let ticket = self.pool.enroll(bytes, !self.pool.classes.shares(bytes));
+    /// A place in line for what an append of this record would take.
+    fn stand_in_line(&self, place: Place) -> Arc<Ticket> {
+        let ticket = self.pool.enroll(place.end(), !self.pool.classes.shares(place.bytes));
         self.wake_all();
         ticket
     }

@@ -137,7 +137,8 @@ impl Partition {
 
     /// It stands in no list any more. Before the look at it: what comes later lists it again.
     pub fn unlist(&self) {
-        self.listed.store(false, Ordering::SeqCst);
+        // An exchange, not a store: it reads what the last lister wrote, and so the look sees what that one did.
+        self.listed.swap(false, Ordering::AcqRel);
     }
 
     /// Whether some broker leads it.
@@ -281,9 +282,7 @@ impl Partition {
 
         let mut state = self.state.lock();
         state.opening = false;
-        if ticket.is_some() {
-            state.ticket = None;
-        }
+        Self::used(&mut state, ticket.as_ref());
         if state.closed {
             drop(state);
             house.unfated.done(epoch);
@@ -298,13 +297,19 @@ impl Partition {
         slot.block.store(Arc::as_ptr(&block).cast_mut(), Ordering::Release);
         slot.base_timestamp_ms.store(record.timestamp_ms, Ordering::Relaxed);
         state.open = Some(Arc::clone(&block));
-        state.due = opened + house.linger;
+        // A flush that began meanwhile waits for this batch, and may have come by before it was there to be sealed.
+        state.due = if house.unfated.epoch() == epoch { opened + house.linger } else { Time::ZERO };
         let due = state.due;
         self.word.store(next.0, Ordering::Release);
         let awaited = state.waiting > 0;
+        // Who stood there may have left while we were opening, and could not take the place along.
+        let orphan = Self::orphan(&mut state);
         drop(state);
         if awaited {
             self.changed.notify_all();
+        }
+        if let Some(orphan) = orphan {
+            house.pool.cancel(&orphan);
         }
         // SAFETY: the word was stored with this record in it: its first span is ours.
         unsafe { block.write(record, fixed, place, record.timestamp_ms) };
@@ -312,6 +317,10 @@ impl Partition {
             self.close(house, next.generation());
         } else {
             house.list(self, due);
+            // After the listing: either we see here that somebody waits, or its call to the thread finds this entry.
+            if house.is_short() && due > Time::ZERO {
+                house.list(self, Time::ZERO);
+            }
         }
         Ok(true)
     }
@@ -342,9 +351,7 @@ impl Partition {
         // SAFETY: nobody else has this block, and it was made to hold exactly this record.
         unsafe { block.write(record, fixed, place, record.timestamp_ms) };
         let mut state = self.state.lock();
-        if ticket.is_some() {
-            state.ticket = None;
-        }
+        Self::used(&mut state, ticket.as_ref());
         if state.closed {
             drop(state);
             drop(block);
@@ -356,6 +363,13 @@ impl Partition {
         drop(state);
         house.list(self, Time::ZERO);
         Ok(())
+    }
+
+    /// The place in line that was used, if any, is one no more. (Not whatever stands there: it may be another by now.)
+    fn used(state: &mut State, ticket: Option<&Arc<Ticket>>) {
+        if ticket.is_some_and(|ticket| state.ticket.as_ref().is_some_and(|other| Arc::ptr_eq(other, ticket))) {
+            state.ticket = None;
+        }
     }
 
     fn stall(refused: Refused, closed: bool) -> Stall {

@@ -4,7 +4,7 @@
 //! (the *reserve*) is kept from appenders: compressed copies and the second halves of splits come out of it.
 
 use super::block::Memory;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -60,13 +60,28 @@ impl Classes {
 #[derive(Debug)]
 pub(crate) struct Ticket {
     need: usize,
-    granted: AtomicBool,
+    /// [`WAITING`], [`GRANTED`] or [`SPENT`], in this order.
+    stage: AtomicU8,
     changed: Condvar,
 }
 
+const WAITING: u8 = 0;
+const GRANTED: u8 = 1;
+/// Used or given up, by whichever thread of its partition: nobody has to wait for it any more.
+const SPENT: u8 = 2;
+
 impl Ticket {
     pub(crate) fn is_granted(&self) -> bool {
-        self.granted.load(Ordering::Acquire)
+        self.stage.load(Ordering::Acquire) == GRANTED
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.stage.load(Ordering::Acquire) == SPENT
+    }
+
+    /// Bytes of the block that it stands for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.need - BLOCK_OVERHEAD
     }
 }
 
@@ -225,7 +240,7 @@ impl Pool {
                 Self::empty_free_lists(state);
             }
             state.used += ticket.need;
-            ticket.granted.store(true, Ordering::Release);
+            ticket.stage.store(GRANTED, Ordering::Release);
             state.line.pop_front();
             woken.push(ticket);
         }
@@ -239,7 +254,7 @@ impl Pool {
     pub(crate) fn enroll(&self, bytes: usize, alone: bool) -> Arc<Ticket> {
         let least = self.classes.fitting(bytes).map_or(bytes, |class| self.classes.capacity(class));
         let need = Self::charge(if alone { bytes } else { least });
-        let ticket = Arc::new(Ticket { need, granted: AtomicBool::new(false), changed: Condvar::new() });
+        let ticket = Arc::new(Ticket { need, stage: AtomicU8::new(WAITING), changed: Condvar::new() });
         let mut state = self.state.lock();
         state.line.push_back(Arc::clone(&ticket));
         self.short.store(true, Ordering::Relaxed);
@@ -251,37 +266,41 @@ impl Pool {
         ticket
     }
 
-    /// Waits at most `span`; true when the bytes are there.
+    /// Waits at most `span` while the ticket stands in line; true when the bytes are there.
     pub(crate) fn wait(&self, ticket: &Ticket, span: Duration) -> bool {
         let mut state = self.state.lock();
-        if !ticket.granted.load(Ordering::Acquire) && !state.closed {
+        // Not "while it is not granted": another thread of the partition may have used it already.
+        if ticket.stage.load(Ordering::Acquire) == WAITING && !state.closed {
             ticket.changed.wait_for(&mut state, span);
         }
-        ticket.granted.load(Ordering::Acquire)
+        ticket.is_granted()
     }
 
     /// Leaves the line, or gives back what was granted and not used.
     pub(crate) fn cancel(&self, ticket: &Arc<Ticket>) {
         let mut state = self.state.lock();
-        if ticket.granted.swap(false, Ordering::AcqRel) {
-            state.used -= ticket.need;
-        } else {
-            state.line.retain(|other| !Arc::ptr_eq(other, ticket));
+        match ticket.stage.swap(SPENT, Ordering::AcqRel) {
+            GRANTED => state.used -= ticket.need,
+            WAITING => state.line.retain(|other| !Arc::ptr_eq(other, ticket)),
+            _ => {}
         }
         let woken = self.grant(&mut state);
         drop(state);
         for ticket in woken {
             ticket.changed.notify_all();
         }
+        self.tell_who_wanted();
     }
 
     /// The block that a granted ticket stands for, if `bytes` fit into it.
     pub(crate) fn redeem(&self, ticket: &Arc<Ticket>, bytes: usize) -> Option<Memory> {
-        let capacity = ticket.need - BLOCK_OVERHEAD;
-        if capacity < bytes || !ticket.granted.swap(false, Ordering::AcqRel) {
+        let used = |ticket: &Ticket| {
+            ticket.stage.compare_exchange(GRANTED, SPENT, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        if ticket.capacity() < bytes || !used(ticket) {
             return None;
         }
-        let memory = Memory::new(capacity);
+        let memory = Memory::new(ticket.capacity());
         if memory.is_none() {
             self.state.lock().used -= ticket.need;
         }

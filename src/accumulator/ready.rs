@@ -58,7 +58,8 @@ impl Inbox {
 
     /// Takes everything that is listed.
     pub fn take(&self, into: &mut Vec<u32>) {
-        self.nudged.store(false, Ordering::Relaxed);
+        // An exchange, not a store: it reads what the nudge wrote, and so what follows sees what the nudge was about.
+        self.nudged.swap(false, Ordering::AcqRel);
         into.append(&mut self.listed.lock());
     }
 

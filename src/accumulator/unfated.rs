@@ -1,12 +1,12 @@
 //! Counts batches that have no fate yet, so that `flush` can wait for those that were there when it began.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
 struct State {
-    epoch: u64,
     batches: BTreeMap<u64, u64>,
 }
 
@@ -15,12 +15,14 @@ struct State {
 #[derive(Debug)]
 pub struct Unfated {
     state: Mutex<State>,
+    /// Changes under the lock; read also without.
+    epoch: AtomicU64,
     changed: Condvar,
 }
 
 impl Default for Unfated {
     fn default() -> Self {
-        Self { state: Mutex::new(State::default()), changed: Condvar::new() }
+        Self { state: Mutex::new(State::default()), epoch: AtomicU64::new(0), changed: Condvar::new() }
     }
 }
 
@@ -28,7 +30,7 @@ impl Unfated {
     /// One more batch; its epoch.
     pub(crate) fn register(&self) -> u64 {
         let mut state = self.state.lock();
-        let epoch = state.epoch;
+        let epoch = self.epoch();
         *state.batches.entry(epoch).or_default() += 1;
         epoch
     }
@@ -53,9 +55,13 @@ impl Unfated {
 
     /// Begins a new epoch; the answer is the last one of those to wait for.
     pub fn raise(&self) -> u64 {
-        let mut state = self.state.lock();
-        state.epoch += 1;
-        state.epoch - 1
+        let _state = self.state.lock();
+        self.epoch.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// The epoch of a batch that is opened now.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
     }
 
     /// True when no batch up to `epoch` lacks its fate; else waits for a change, at most `span`.

@@ -109,6 +109,8 @@ struct Arrived {
     woken: bool,
     /// Nothing more will come.
     ended: bool,
+    /// A batch is taken out of the queue and not read to its end.
+    begun: bool,
 }
 
 /// Called by a library thread when `poll` would return at once; carries nothing.
@@ -234,14 +236,14 @@ impl Deliveries {
                 return Polled::Count(count);
             }
             let mut arrived = self.arrived.lock();
-            if !arrived.queue.is_empty() {
+            if !arrived.queue.is_empty() || arrived.begun {
                 continue;
             }
             if arrived.woken {
                 arrived.woken = false;
                 return Polled::Count(0);
             }
-            if arrived.ended && self.reading.try_lock().is_some_and(|cursor| cursor.is_none()) {
+            if arrived.ended {
                 return Polled::Ended;
             }
             let span = deadline.since(clock());
@@ -264,7 +266,9 @@ impl Deliveries {
         let (mut count, mut skipped) = (0, 0);
         while count < deliveries.len() {
             if reading.is_none() {
-                *reading = self.arrived.lock().queue.pop_front().map(|completed| Cursor { completed, next: 0 });
+                let mut arrived = self.arrived.lock();
+                *reading = arrived.queue.pop_front().map(|completed| Cursor { completed, next: 0 });
+                arrived.begun = reading.is_some();
             }
             let Some(cursor) = reading.as_mut() else { break };
             let (read, passed_over) = Self::read_batch(cursor, deliveries.get_mut(count..).unwrap_or(&mut []));
@@ -279,11 +283,17 @@ impl Deliveries {
                 }
             }
         }
-        let at_rest = reading.is_none();
+        let mut arrived = self.arrived.lock();
+        arrived.begun = reading.is_some();
+        let (is_left, has_ended) = (arrived.begun || !arrived.queue.is_empty(), arrived.ended);
+        drop(arrived);
         drop(reading);
         let delivered = if self.by_callback { 0 } else { count };
         self.finished.fetch_add((delivered + skipped) as u64, Ordering::Release);
-        if at_rest && self.arrived.lock().ended {
+        if is_left {
+            // Whoever was woken for it may be us: what we leave is another poller's.
+            self.changed.notify_one();
+        } else if has_ended {
             self.changed.notify_all();
         }
         count

@@ -168,3 +168,28 @@ fn every_delivery_goes_to_one_of_several_readers() {
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..total));
 }
+
+/// One poller takes a part of a batch and goes away with it; the rest must not wait for the next batch.
+#[test]
+fn what_one_poller_leaves_wakes_another() {
+    let house = Arc::new(house(false));
+    let (done, read) = std::sync::mpsc::channel();
+    for round in 0..200 {
+        for _ in 0..2 {
+            let (house, done) = (Arc::clone(&house), done.clone());
+            std::thread::spawn(move || {
+                let mut one = [Delivery::default()];
+                let polled = house.deliveries.poll(&mut one, Time::NEVER, &|| Time(1), &mut Vec::new());
+                let _ = done.send((polled, one[0].opaque));
+            });
+        }
+        for _ in 0..100 {
+            std::thread::yield_now();
+        }
+        house.complete(&[(1, 0), (2, 0)], Code::OK, round);
+        let mut got: Vec<_> =
+            (0..2).map(|_| read.recv_timeout(Duration::from_secs(20)).expect("both have one")).collect();
+        got.sort_unstable_by_key(|(_, opaque)| *opaque);
+        assert_eq!(got, [(Polled::Count(1), 1), (Polled::Count(1), 2)]);
+    }
+}

@@ -41,7 +41,7 @@ fn send_through(kafka: &Kafka, settings: &[(&str, &str)], faults: impl FnOnce(&d
                             break;
                         }
                         let opaque = sender << 40 | number;
-                        let (key, value) = ((sender << 8 | number % 50).to_be_bytes(), opaque.to_be_bytes());
+                        let (key, value) = (((sender << 8) | (number % 50)).to_be_bytes(), opaque.to_be_bytes());
                         let record =
                             Record { topic, key: Some(&key), value: Some(&value), opaque, ..Record::default() };
                         producer.send(&record, Timeout::Default).unwrap();

@@ -266,13 +266,10 @@ impl Partition {
         let (memory, class) = match taken {
             Ok(taken) => taken,
             Err(refused) => {
-                let mut state = self.state.lock();
-                state.opening = false;
-                let closed = state.closed;
-                drop(state);
+                self.state.lock().opening = false;
                 self.changed.notify_all();
                 self.leave_small_place(house, ticket.as_ref());
-                return Err(Self::stall(refused, closed));
+                return Err(Self::stall(refused));
             }
         };
         let epoch = house.unfated.register();
@@ -344,7 +341,7 @@ impl Partition {
         };
         let memory = house.take_exact(place.end(), ticket.as_ref()).map_err(|refused| {
             self.leave_small_place(house, ticket.as_ref());
-            Self::stall(refused, self.state.lock().closed)
+            Self::stall(refused)
         })?;
         let epoch = house.unfated.register();
         let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms, clock(), epoch);
@@ -372,11 +369,11 @@ impl Partition {
         }
     }
 
-    fn stall(refused: Refused, closed: bool) -> Stall {
+    fn stall(refused: Refused) -> Stall {
         match refused {
-            _ if closed => Stall::Closed,
             Refused::Full => Stall::Memory,
             Refused::Never => Stall::Impossible,
+            Refused::Closed => Stall::Closed,
         }
     }
 

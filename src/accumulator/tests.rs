@@ -222,7 +222,7 @@ fn after_shut_nothing_is_accepted_and_everything_before_is_sealed() {
             std::thread::yield_now();
         }
         house.shut();
-        senders.map(|sender| sender.join().unwrap());
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
     });
     let records = partitions.iter().flat_map(|partition| partition.collect(&house, Time(2)).batches);
     assert_eq!(records.map(|batch| u64::from(batch.records())).sum::<u64>(), accepted.load(Ordering::Relaxed));

@@ -162,7 +162,7 @@ fn every_delivery_goes_to_one_of_several_readers() {
             house.complete(&records, Code::OK, first as i64);
         }
         house.deliveries.end();
-        readers.map(|reader| reader.join().unwrap());
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
     });
     let mut seen = seen.into_inner();
     seen.sort_unstable();

@@ -239,7 +239,7 @@ impl Accumulator {
                 Ok(Some(halves))
             }
             Err(Refused::Full) => Ok(None),
-            Err(Refused::Never) => Err(()),
+            Err(Refused::Never | Refused::Closed) => Err(()),
         }
     }
 

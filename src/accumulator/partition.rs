@@ -377,6 +377,7 @@ impl Partition {
             _ if closed => Stall::Closed,
             Refused::Full => Stall::Memory,
             Refused::Never => Stall::Impossible,
+            Refused::Closed => Stall::Closed,
         }
     }
 

@@ -122,8 +122,10 @@ pub(crate) struct Pool {
 pub(crate) enum Refused {
     /// Not now.
     Full,
-    /// Never: the system gave none, or the pool is closed.
+    /// Never: the system gave none.
     Never,
+    /// Never again: the pool is closed.
+    Closed,
 }
 
 impl Pool {
@@ -144,7 +146,7 @@ impl Pool {
         let least = self.classes.fitting(bytes).ok_or(Refused::Never)?;
         let mut state = self.state.lock();
         if state.closed {
-            return Err(Refused::Never);
+            return Err(Refused::Closed);
         }
         if !state.line.is_empty() {
             return Err(Refused::Full);
@@ -169,7 +171,7 @@ impl Pool {
         }
         let mut state = self.state.lock();
         if state.closed {
-            return Err(Refused::Never);
+            return Err(Refused::Closed);
         }
         if !state.line.is_empty() {
             return Err(Refused::Full);

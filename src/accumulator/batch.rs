@@ -105,6 +105,14 @@ impl Batch {
         *self.wire.lock() = Wire::Plain;
     }
 
+    /// It has its fate: this handle needs no copy for the wire any more. (What others hold, a request perhaps, stays.)
+    /// Deliveries may wait for long, and the reserve is what everything else has to be sent from.
+    pub(crate) fn forget_copy(&mut self) {
+        if !matches!(*self.wire.lock(), Wire::Plain) {
+            self.wire = Arc::new(Mutex::new(Wire::Plain));
+        }
+    }
+
     /// First record's timestamp.
     #[must_use]
     pub fn base_timestamp_ms(&self) -> i64 {

@@ -93,11 +93,6 @@ impl Accumulator {
         self.inboxes.push(inbox);
     }
 
-    /// How many network threads have a list.
-    pub fn inboxes(&self) -> u32 {
-        u32::try_from(self.inboxes.len()).unwrap_or(u32::MAX)
-    }
-
     /// The list of a network thread.
     pub fn inbox(&self, thread: u32) -> Option<&Arc<Inbox>> {
         self.inboxes.get(thread as usize)

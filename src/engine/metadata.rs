@@ -80,7 +80,9 @@ impl<B: Parcel> Engine<B> {
                 }
             }
         }
-        if let Some(error) = error.filter(|_| is_news && (has_none || matches!(code, 17 | 29))) {
+        // What lasts is told after every answer: who waits now has not heard the one before.
+        let tells = |error: &Error| if error.retriable { is_news && has_none } else { is_news || has_none };
+        if let Some(error) = error.filter(tells) {
             self.actions.push_back(Action::TopicError(number, error));
         }
         let soon = backoff(self.config.retry_backoff, failures, &mut self.random);

@@ -149,6 +149,8 @@ pub enum Action<B> {
     Partitions(TopicNumber, Vec<PartitionNumber>),
     /// The brokers said this about a topic that has no partitions yet, or that they do not allow it any more.
     TopicError(TopicNumber, crate::code::Error),
+    /// Nothing is sent any more, for good; [`Engine::status`] says why.
+    Finished,
     /// A line for the log.
     Log(Level, String),
 }
@@ -285,6 +287,7 @@ impl<B: Parcel> Engine<B> {
         }
         self.log(Level::Error, message.clone());
         self.fatal = Some(Error { code, broker_code, retriable: false, fatal: true, message });
+        self.actions.push_back(Action::Finished);
         for number in self.all_partitions() {
             self.fail_where(number, true, fates::Doom { code, broker_code }, |_| true);
             self.settle(number, now);

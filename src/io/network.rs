@@ -13,7 +13,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::time::Time;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 impl Parcel for Batch {
@@ -49,6 +49,8 @@ pub trait TopicBook: Send + Sync {
     fn grown(&self, topic: u32, partitions: &[Arc<Partition>]);
     /// Why a topic has no partitions.
     fn failed(&self, topic: u32, error: Error);
+    /// There will be no more metadata.
+    fn ended(&self);
 }
 
 /// What the network has to know beside the engine's settings.
@@ -86,7 +88,8 @@ pub struct Network {
     /// Nothing is sent any more: a fatal error, or a defect.
     finished: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    wakes: Mutex<Vec<Wake>>,
+    /// By connection; each is set before its thread starts.
+    wakes: Mutex<Vec<Arc<OnceLock<Wake>>>>,
     /// Splits that wait for memory of the reserve.
     splits: Mutex<VecDeque<(PartitionNumber, Batch)>>,
     split_waits: AtomicBool,
@@ -116,33 +119,33 @@ impl Network {
             splits: Mutex::new(VecDeque::new()),
             split_waits: AtomicBool::new(false),
         });
+        network.add_inbox();
         network
-            .start_threads(ConnectionNumber::BOOTSTRAP)
+            .start_thread(ConnectionNumber::BOOTSTRAP)
             .map_err(|error| Error::new(Code::INTERNAL, format!("the network thread could not be started: {error}")))?;
         Ok(network)
     }
 
-    /// Starts threads up to this connection's. Two calls may come in the wrong order; lists are numbered in order.
-    fn start_threads(self: &Arc<Self>, last: ConnectionNumber) -> std::io::Result<()> {
-        let mut threads = self.threads.lock();
-        while self.accumulator.inboxes() <= last.0 {
-            let thread = self.start_thread(ConnectionNumber(self.accumulator.inboxes()))?;
-            threads.push(thread);
-        }
-        Ok(())
-    }
-
-    fn start_thread(self: &Arc<Self>, connection: ConnectionNumber) -> std::io::Result<JoinHandle<()>> {
+    fn start_thread(self: &Arc<Self>, connection: ConnectionNumber) -> std::io::Result<()> {
         let wake = Wake::new()?;
-        let set = wake.clone();
-        self.accumulator.add_inbox(Arc::new(Inbox::new(Box::new(move || set.set()))));
-        self.wakes.lock().push(wake.clone());
+        if let Some(place) = self.wakes.lock().get(connection.0 as usize) {
+            let _ = place.set(wake.clone());
+        }
         let (body, on_panic) = (Arc::clone(self), Arc::clone(self));
-        crate::thread::start(
+        let thread = crate::thread::start(
             format!("kurier-io-{}", connection.0),
             move || super::connection::run(&body, connection, &wake),
             move || on_panic.fail("a network thread panicked"),
-        )
+        )?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// The list of the next connection's thread, which need not run yet: it looks there before it first sleeps.
+    fn add_inbox(&self) {
+        let wake: Arc<OnceLock<Wake>> = Arc::default();
+        self.wakes.lock().push(Arc::clone(&wake));
+        self.accumulator.add_inbox(Arc::new(Inbox::new(Box::new(move || wake.get().map_or((), Wake::set)))));
     }
 
     /// Calls the engine, then does what it wants done, with no lock held.
@@ -155,6 +158,9 @@ impl Network {
             match &action {
                 Action::Leader(partition, connection) => self.lead(*partition, *connection),
                 Action::Partitions(topic, numbers) => self.add_partitions(*topic, numbers),
+                // In the engine's order, and there before a partition is led to it: else two threads that learn of
+                // two brokers at once would exchange their lists, and what is listed meanwhile would be lost.
+                Action::Start(_) => self.add_inbox(),
                 _ => {}
             }
             actions.push(action);
@@ -187,7 +193,7 @@ impl Network {
             Action::Released(batch) => drop(batch),
             Action::Split(partition, batch) => self.split(partition, batch),
             Action::Start(connection) => {
-                if let Err(error) = self.start_threads(connection) {
+                if let Err(error) = self.start_thread(connection) {
                     self.fail(&format!("a network thread could not be started: {error}"));
                 }
             }
@@ -206,6 +212,7 @@ impl Network {
                 self.topics.grown(topic.0, &partitions.collect::<Vec<_>>());
             }
             Action::TopicError(topic, error) => self.topics.failed(topic.0, error),
+            Action::Finished => self.finish(),
             Action::Log(level, line) => self.log(level, &line),
         }
     }
@@ -216,11 +223,20 @@ impl Network {
         self.finished.load(Ordering::Relaxed)
     }
 
-    fn complete(&self, batch: Batch, fate: Fate) {
+    /// Nothing is accepted any more, and whoever waits to be accepted hears of it now.
+    fn finish(&self) {
+        self.finished.store(true, Ordering::SeqCst);
+        self.accumulator.shut();
+        self.topics.ended();
+        self.accumulator.unfated.wake();
+    }
+
+    fn complete(&self, mut batch: Batch, fate: Fate) {
         if matches!(fate.code, Code::FATAL | Code::INTERNAL) {
             self.finished.store(true, Ordering::Relaxed);
         }
         let Some(partition) = self.accumulator.partition(batch.partition) else { return };
+        batch.forget_copy();
         self.deliveries.complete(Completed {
             topic: partition.topic,
             partition: partition.index,
@@ -335,8 +351,7 @@ impl Network {
     /// A defect: every record gets its fate, and nobody waits any more.
     pub(crate) fn fail(self: &Arc<Self>, what: &str) {
         let now = self.clock.now();
-        self.finished.store(true, Ordering::Relaxed);
-        self.accumulator.shut();
+        self.finish();
         self.visit(|engine| engine.handle_defect(what, now));
         for partition in self.accumulator.partitions() {
             let mut collected = partition.collect(&self.accumulator, now);
@@ -356,7 +371,7 @@ impl Network {
     pub fn stop(self: &Arc<Self>) -> usize {
         self.stopping.store(true, Ordering::Release);
         loop {
-            for wake in self.wakes.lock().iter() {
+            for wake in self.wakes.lock().iter().filter_map(|wake| wake.get()) {
                 wake.set();
             }
             let Some(thread) = self.threads.lock().pop() else { break };

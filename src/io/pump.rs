@@ -45,8 +45,8 @@ const READ_BYTES: usize = 64 << 10;
 const INPUT_BYTES_KEPT: usize = 1 << 20;
 /// Unused memory goes back to the system after this much time without traffic.
 const TRIM_AFTER: Duration = Duration::from_secs(10);
-/// How soon a split that lacked memory is tried again.
-const SPLIT_RETRY: Duration = Duration::from_millis(10);
+/// How soon a split or a compression that lacked memory of the reserve is tried again.
+const RESERVE_RETRY: Duration = Duration::from_millis(10);
 
 /// See the file's first line.
 pub struct Pump {
@@ -63,6 +63,8 @@ pub struct Pump {
     filled: usize,
     compressor: Compressor,
     trim: Option<(Time, u64)>,
+    /// There was no room for a compressed copy; who makes room need not be a request of this connection.
+    lacks_reserve: bool,
     /// When a request or a response last moved, while batches waited for one.
     moved: Option<Time>,
 }
@@ -83,6 +85,7 @@ impl Pump {
             filled: 0,
             compressor: Compressor::new(),
             trim: None,
+            lacks_reserve: false,
             moved: None,
         }
     }
@@ -98,10 +101,12 @@ impl Pump {
     pub fn step(&mut self, mut stream: Option<&mut dyn Stream>, now: Time) -> Step {
         self.look(now);
         let read = stream.as_deref_mut().map_or(Ok(()), |stream| self.read(stream, now));
+        // Also when the connection is lost: what was taken out of its partition belongs to the engine, and this thread
+        // may end before its next step.
+        self.take_due(now);
         if let Err(error) = read {
             return Step::Close(error);
         }
-        self.take_due(now);
         let closing = self.network.visit(|engine| engine.poll_close(self.connection, now));
         if let Some(reason) = closing {
             return Step::Close(reason);
@@ -287,6 +292,7 @@ impl Pump {
                 Transmit::Request(request) => return Some(request),
                 Transmit::Prepare(batches) => {
                     if !self.network.prepare(&batches, &mut self.compressor) {
+                        self.lacks_reserve = true;
                         return None;
                     }
                 }
@@ -308,7 +314,11 @@ impl Pump {
                 self.network.accumulator.trim();
             }
         }
-        let splits = if self.network.retry_splits() { now + SPLIT_RETRY } else { Time::NEVER };
+        let reserve = if self.network.retry_splits() | std::mem::take(&mut self.lacks_reserve) {
+            now + RESERVE_RETRY
+        } else {
+            Time::NEVER
+        };
         let trim = self.trim.map_or(Time::NEVER, |(at, _)| at);
         let connection = self.connection;
         let (engine, waiting) =
@@ -317,6 +327,6 @@ impl Pump {
         if let Some(inbox) = self.network.accumulator.inbox(connection.0) {
             inbox.set_stalled(self.moved);
         }
-        engine.min(self.schedule.next()).min(trim).min(splits)
+        engine.min(self.schedule.next()).min(trim).min(reserve)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::code::Code;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The application's callbacks, by what may be done inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,12 @@ pub(super) fn call<R>(id: u64, kind: Kind, callback: impl FnOnce() -> R) -> R {
     INSIDE.with_borrow_mut(|inside| inside.push((id, kind)));
     let _leave = Leave;
     callback()
+}
+
+/// Runs a callback that is only told something. Its panic ends there: it stands between a decision and what is still to
+/// be done about it, the fates of other records among that.
+pub(super) fn tell(id: u64, callback: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(|| call(id, Kind::Other, callback)));
 }
 
 /// What this thread is inside of for producer `id`.

@@ -1,6 +1,6 @@
 //! A producer's life: made from settings, closed once, destroyed last.
 
-use super::callback::{self, Kind};
+use super::callback;
 use super::config::{Config, DeliveryCallback};
 use super::partitioner::Partitioning;
 use super::serializer::Serializer;
@@ -67,7 +67,7 @@ impl Producer {
         let ready = config
             .ready_callback
             .clone()
-            .map(|ready| -> ReadyCallback { Arc::new(move || callback::call(id, Kind::Other, || ready())) });
+            .map(|ready| -> ReadyCallback { Arc::new(move || callback::tell(id, || ready())) });
         let by_callback = config.delivery_callback.is_some();
         // Deliveries and pool point at each other: the pool's signal finds the deliveries when there are any.
         let late: Arc<OnceLock<Weak<Deliveries>>> = Arc::new(OnceLock::new());
@@ -110,11 +110,16 @@ impl Producer {
 
     fn start_delivery_thread(&self, callback: DeliveryCallback) -> Result<()> {
         let (deliveries, network, id) = (Arc::clone(&self.deliveries), Arc::clone(&self.network), self.id);
-        let failed = Arc::clone(&self.network);
+        let (failed, unread) = (Arc::clone(&self.network), Arc::clone(&self.deliveries));
         let thread = crate::thread::start(
             String::from("kurier-delivery"),
             move || super::receive::deliver(id, &deliveries, &network.clock, &callback),
-            move || failed.fail("the delivery thread panicked"),
+            move || {
+                failed.fail("the delivery thread panicked");
+                // Nobody is told any more, but flush and the memory still wait for what arrives.
+                let nobody: DeliveryCallback = Arc::new(|_| ());
+                super::receive::deliver(id, &unread, &failed.clock, &nobody);
+            },
         );
         let thread = thread.map_err(|error| {
             Error::new(Code::INTERNAL, format!("the delivery thread could not be started: {error}"))
@@ -172,6 +177,13 @@ impl Producer {
             return Err(Error::new(Code::WRONG_THREAD, "not inside this callback"));
         }
         self.network.visit(|engine| engine.status()).map_or(Ok(()), Err)
+    }
+
+    /// Bytes of `buffer.memory` that records and deliveries hold now: of the senders' part, and of what is kept for
+    /// compression and splits. Unused blocks that wait to be used again do not count.
+    #[must_use]
+    pub fn memory_used(&self) -> (usize, usize) {
+        self.accumulator.memory_used()
     }
 
     /// Whether close has begun.
@@ -250,9 +262,10 @@ fn network_config(
     seed: u64,
     bootstrap: Vec<(String, u16)>,
 ) -> NetworkConfig {
-    let log = config.log_callback.clone().map(|log| -> LogCallback {
-        Arc::new(move |level, line| callback::call(id, Kind::Other, || log(level, line)))
-    });
+    let log = config
+        .log_callback
+        .clone()
+        .map(|log| -> LogCallback { Arc::new(move |level, line| callback::tell(id, || log(level, line))) });
     let engine = EngineConfig {
         client_id: settings.client_id.clone(),
         software_name: String::from("kurier"),

@@ -106,15 +106,29 @@ impl Producer {
 /// The body of the delivery thread.
 pub(super) fn deliver(id: u64, deliveries: &Deliveries, clock: &Clock, callback: &DeliveryCallback) {
     let mut buffer = vec![Delivery::default(); CALLBACK_DELIVERIES];
-    let mut epochs = Vec::new();
     let clock = || clock.now();
-    while let Polled::Count(count) = deliveries.poll(&mut buffer, Time::NEVER, &clock, &mut epochs) {
+    loop {
+        let mut told = Told { deliveries, count: 0, epochs: Vec::new() };
+        let Polled::Count(count) = deliveries.poll(&mut buffer, Time::NEVER, &clock, &mut told.epochs) else { break };
+        told.count = count as u64;
         if let Some(batch) = buffer.get(..count).filter(|batch| !batch.is_empty()) {
             callback::call(id, Kind::Delivery, || callback(batch));
-            deliveries.finish(count as u64);
         }
-        for epoch in epochs.drain(..) {
-            deliveries.end_batch(epoch);
+    }
+}
+
+/// Counts deliveries and batches as ended when the callback is left, by return or by panic.
+struct Told<'a> {
+    deliveries: &'a Deliveries,
+    count: u64,
+    epochs: Vec<u64>,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.deliveries.finish(self.count);
+        for epoch in self.epochs.drain(..) {
+            self.deliveries.end_batch(epoch);
         }
     }
 }

@@ -318,6 +318,9 @@ impl Producer {
             if self.is_closed() {
                 return Err(Code::CLOSED);
             }
+            if self.network.is_finished() {
+                return Err(Code::FATAL);
+            }
             if let Some(error) = topic.trouble().filter(|error| !error.retriable) {
                 // Rights and names change: the next call asks again.
                 topic.forget_trouble();
@@ -333,7 +336,7 @@ impl Producer {
                 self.topics.miss();
                 return Err(said.map_or(Code::TIMED_OUT, |error| error.code));
             }
-            topic.wait(left);
+            topic.wait(left, || self.is_closed() || self.network.is_finished());
         }
     }
 

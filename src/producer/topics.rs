@@ -42,10 +42,11 @@ impl Topic {
         *self.trouble.lock() = None;
     }
 
-    /// Waits at most `span` for partitions, or for a reason why there will be none.
-    pub(super) fn wait(&self, span: Duration) {
+    /// Waits at most `span` for partitions, or for a reason why there will be none; not if it `is_over`, which is looked
+    /// at under the lock that [`Topics::wake_all`] takes.
+    pub(super) fn wait(&self, span: Duration, is_over: impl Fn() -> bool) {
         let mut trouble = self.trouble.lock();
-        if self.count() == 0 && trouble.as_ref().is_none_or(|error| error.retriable) {
+        if !is_over() && self.count() == 0 && trouble.as_ref().is_none_or(|error| error.retriable) {
             self.changed.wait_for(&mut trouble, span);
         }
     }
@@ -149,6 +150,10 @@ impl TopicBook for Topics {
         if self.missed.swap(false, Ordering::AcqRel) {
             (self.grown)();
         }
+    }
+
+    fn ended(&self) {
+        self.wake_all();
     }
 
     fn failed(&self, topic: u32, error: Error) {

@@ -235,7 +235,7 @@ impl Rig {
                 Action::Released(_) => self.released += 1,
                 Action::Split(partition, batch) => self.splits.push_back((partition, batch)),
                 Action::Start(connection) => assert!(self.connections.insert(connection)),
-                Action::Wake(_) => {}
+                Action::Wake(_) | Action::Finished => {}
                 Action::Leader(partition, connection) => {
                     self.leaders.insert(partition.0, connection);
                 }

@@ -1,5 +1,7 @@
 //! What who waits for memory is promised: nobody stands in line for something that cannot come, or came already.
 
+#![allow(clippy::disallowed_methods, reason = "a test has threads of its own")]
+
 use super::*;
 use crate::protocol::record::RecordBody;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,7 @@
 //! What readers, waiters and flushes are promised, over real batches of a real accumulator.
 
+#![allow(clippy::disallowed_methods, reason = "a test has threads of its own")]
+
 use super::*;
 use crate::accumulator::{Inbox, Limits, NewRecord, Partition, Stall};
 use crate::protocol::record::RecordBody;

@@ -142,19 +142,26 @@ impl World<'_> {
     }
 }
 
-fn count(directory: &str) -> usize {
-    read_dir(directory).map_or(0, Iterator::count)
+/// Threads of the library and of the cluster in it; those of the test's own frame come and go.
+fn threads() -> usize {
+    let tasks = read_dir("/proc/self/task").unwrap().flatten();
+    let names = tasks.map(|task| read_to_string(task.path().join("comm")).unwrap_or_default());
+    names.filter(|name| name.starts_with("kurier")).count()
+}
+
+fn descriptors() -> usize {
+    read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// Waits until so many are left; the cluster's side of a connection ends a little later.
-fn until_back_at(directory: &str, baseline: usize) {
+fn until_back_at(what: &str, count: impl Fn() -> usize, baseline: usize) {
     for _ in 0..600 {
-        if count(directory) <= baseline {
+        if count() <= baseline {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    panic!("{} in {directory}, {baseline} before", count(directory));
+    panic!("{} {what}, {baseline} before", count());
 }
 
 fn run(linger_ms: &str, codec: &str) {
@@ -162,7 +169,11 @@ fn run(linger_ms: &str, codec: &str) {
     for (topic, partitions) in TOPICS {
         cluster.command(&format!("create {topic} {partitions}")).unwrap();
     }
-    let baseline = (count("/proc/self/task"), count("/proc/self/fd"));
+    // A thread gives itself its name.
+    while threads() < 3 {
+        std::thread::yield_now();
+    }
+    let baseline = (threads(), descriptors());
     let settings = [
         ("buffer.memory", "2097152"),
         ("batch.size", "65536"),
@@ -199,8 +210,8 @@ fn run(linger_ms: &str, codec: &str) {
     assert_eq!(producer.memory_used(), (0, 0));
     check(&cluster, &books);
     drop(producer);
-    until_back_at("/proc/self/task", baseline.0);
-    until_back_at("/proc/self/fd", baseline.1);
+    until_back_at("threads", threads, baseline.0);
+    until_back_at("descriptors", descriptors, baseline.1);
 }
 
 /// Every accepted record against its delivery and the log.

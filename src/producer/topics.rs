@@ -42,8 +42,8 @@ impl Topic {
         *self.trouble.lock() = None;
     }
 
-    /// Waits at most `span` for partitions, or for a reason why there will be none; not if it `is_over`, which is looked
-    /// at under the lock that [`Topics::wake_all`] takes.
+    /// Waits at most `span` for partitions, or for a reason why there will be none; not if it `is_over`, which is
+    /// looked at under the lock that [`Topics::wake_all`] takes.
     pub(super) fn wait(&self, span: Duration, is_over: impl Fn() -> bool) {
         let mut trouble = self.trouble.lock();
         if !is_over() && self.count() == 0 && trouble.as_ref().is_none_or(|error| error.retriable) {

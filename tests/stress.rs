@@ -1,5 +1,10 @@
 //! Everything at once, then the books: what was accepted, what was delivered, what is in the log, what is left behind.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test stops where it finds something impossible, and has threads and a clock"
+)]
 
 use kurier::code::{Code, Outcome};
 use kurier::producer::{Config, Delivery, Header, Producer, Record, Timeout};

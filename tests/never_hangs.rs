@@ -1,4 +1,9 @@
 //! Ways in which a producer once hung, lost or waited for nothing, against the embedded cluster.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test stops where it finds something impossible, and has threads and a clock"
+)]
 
 use kurier::code::Code;
 use kurier::producer::{Config, Delivery, Producer, Record, Timeout};

@@ -75,7 +75,7 @@ fn send_through(kafka: &Kafka, settings: &[(&str, &str)], faults: impl FnOnce(&d
     })
 }
 
-/// Exactly one delivery each; written once, where it was said and in order; not written not at all; unknown at most once.
+/// One delivery each; written once, where it was said and in order; not written not at all; unknown at most once.
 fn check(kafka: &Kafka, outcomes: &Outcomes) {
     let mut fates: BTreeMap<u64, &Delivery> = BTreeMap::new();
     for delivery in &outcomes.deliveries {

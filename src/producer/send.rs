@@ -226,6 +226,9 @@ impl Producer {
         match self.append(partition, new, picked.sticky, deadline) {
             Err(Failed::Stall(Stall::Boundary(bytes))) => {
                 let bytes_min = self.settings.batch_size.min(STICKY_BYTES_MIN);
+                // A record that is a batch of its own leaves no open batch behind whose bytes could be counted.
+                let own = record_bytes(new.body.fixed_bytes(), 0, 0);
+                let bytes = if self.accumulator.is_shared(own) { bytes } else { own };
                 let next = || super::partitioner::choose(load, count, topic.partitioner.random());
                 partition = of(topic.partitioner.sticky.moved(picked.partition, bytes, bytes_min, next))?;
                 self.append(partition, new, false, deadline).map(|()| partition)

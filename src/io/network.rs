@@ -63,6 +63,8 @@ pub struct NetworkConfig {
     pub codec: Codec,
     /// The codec's level.
     pub level: i32,
+    /// `client.dns.lookup`: the canonical names of its addresses take the place of a bootstrap name.
+    pub canonical_bootstrap: bool,
     /// `send.buffer.bytes`; `None`: the system's.
     pub send_buffer_bytes: Option<usize>,
     /// `receive.buffer.bytes`; `None`: the system's.

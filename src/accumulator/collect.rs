@@ -60,6 +60,18 @@ impl Partition {
         collected
     }
 
+    /// What was given up while a writer was still inside, if the writer has left by now; `None`: there is nothing to
+    /// wait for any more.
+    pub fn collect_abandoned(&self, house: &Accumulator) -> Option<Collected> {
+        let mut state = self.state.lock();
+        if state.abandoned.is_empty() {
+            return None;
+        }
+        let mut collected = Collected::default();
+        self.take_abandoned(house, &mut state, &mut collected);
+        Some(collected)
+    }
+
     fn take_abandoned(&self, house: &Accumulator, state: &mut State, collected: &mut Collected) {
         let (closed, open) =
             std::mem::take(&mut state.abandoned).into_iter().partition(|sealed: &Sealed| sealed.closed);

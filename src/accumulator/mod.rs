@@ -183,6 +183,12 @@ impl Accumulator {
         self.partitions.iter().map(|partition| partition.accepted()).sum()
     }
 
+    /// Whether a record of this size shares a batch with others; a larger one is a batch of its own.
+    #[must_use]
+    pub fn is_shared(&self, record_bytes: usize) -> bool {
+        self.pool.classes.shares(record_bytes)
+    }
+
     /// Every open batch is due, because somebody waits for memory.
     pub fn is_short(&self) -> bool {
         self.pool.is_short()

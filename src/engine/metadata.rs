@@ -65,7 +65,8 @@ impl<B: Parcel> Engine<B> {
         let error = (code != 0).then(|| cluster::topic_error(&topic.name, code));
         // Topics without ids: one that was unknown in between may be another one now, with epochs from 0.
         let is_gone = code == 3 && topic.id == [0; 16];
-        let is_news = error != topic.error;
+        // A refusal is told each time: who asks after it was told to others waits for what is said now.
+        let is_news = error != topic.error || error.as_ref().is_some_and(|error| !error.retriable);
         topic.error.clone_from(&error);
         topic.is_asked = false;
         topic.answered = Some(now);

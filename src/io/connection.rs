@@ -48,6 +48,8 @@ pub(super) fn run(network: &Arc<Network>, connection: ConnectionNumber, wake: &W
             },
         }
     }
+    // A step that ended with a broken connection may have taken batches before.
+    worker.pump.finish();
 }
 
 impl Worker<'_> {
@@ -91,7 +93,9 @@ impl Worker<'_> {
     /// Every address of the name in turn, until the deadline. Meanwhile partitions are looked after.
     fn connect(&mut self, host: &str, port: u16, deadline: Time) -> Result<Socket, String> {
         let wake = self.wake.clone();
-        let answer = resolve(host, port, move || wake.set());
+        let is_bootstrap = self.network.config.engine.bootstrap.iter().any(|one| one.0 == host && one.1 == port);
+        let canonical = is_bootstrap && self.network.config.canonical_bootstrap;
+        let answer = resolve(host, port, canonical, move || wake.set());
         let addresses = loop {
             if let Some(answer) = answer.lock().take() {
                 break answer?;
@@ -100,13 +104,13 @@ impl Worker<'_> {
         };
         let mut failure = format!("{host} has no address");
         let count = addresses.len();
-        for (place, address) in addresses.into_iter().enumerate() {
+        for (place, (name, address)) in addresses.into_iter().enumerate() {
             // An address that does not answer must not use up the others' time.
             let now = self.network.clock.now();
             let share = deadline.since(now) / u32::try_from(count - place).unwrap_or(1);
             match self.connect_to(address, now + share) {
                 Ok(socket) => return Ok(socket),
-                Err(error) => failure = format!("{host}:{port} ({address}): {error}"),
+                Err(error) => failure = format!("{name}:{port} ({address}): {error}"),
             }
             if self.network.is_stopping() {
                 break;

@@ -63,6 +63,8 @@ pub struct NetworkConfig {
     pub codec: Codec,
     /// The codec's level.
     pub level: i32,
+    /// `client.dns.lookup`: the canonical names of its addresses take the place of a bootstrap name.
+    pub canonical_bootstrap: bool,
     /// `send.buffer.bytes`; `None`: the system's.
     pub send_buffer_bytes: Option<usize>,
     /// `receive.buffer.bytes`; `None`: the system's.
@@ -378,7 +380,15 @@ impl Network {
             // A thread that ends by a panic has been dealt with where it panicked.
             let _ = thread.join();
         }
-        let records = self.purge(true, true);
+        let mut records = self.purge(true, true);
+        for partition in self.accumulator.partitions() {
+            // A send that had its place when the batch was given up is accepted: it gets its delivery too. It only has
+            // to copy its bytes, and no thread is left that would look later.
+            while let Some(mut collected) = partition.collect_abandoned(&self.accumulator) {
+                records += self.end_given_up(&mut collected);
+                std::thread::yield_now();
+            }
+        }
         let splits = std::mem::take(&mut *self.splits.lock());
         for (partition, batch) in splits {
             drop(batch);

@@ -97,6 +97,18 @@ impl Pump {
         self.filled = 0;
     }
 
+    /// The thread ends: what it took and has not handed over yet is the engine's to give up.
+    pub fn finish(&mut self) {
+        let now = self.network.clock.now();
+        let taken = &mut self.taken;
+        self.network.visit(|engine| {
+            for (partition, collected) in taken.iter_mut() {
+                Network::hand_over(engine, *partition, collected, now);
+            }
+        });
+        self.taken.clear();
+    }
+
     /// One round. Without a stream only what does not need one.
     pub fn step(&mut self, mut stream: Option<&mut dyn Stream>, now: Time) -> Step {
         self.look(now);

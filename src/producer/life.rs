@@ -4,7 +4,7 @@ use super::callback;
 use super::config::{Config, DeliveryCallback};
 use super::partitioner::Partitioning;
 use super::serializer::Serializer;
-use super::settings::{Bootstrap, Settings};
+use super::settings::{Bootstrap, DnsLookup, Settings};
 use super::timeout::{Deadline, Timeout};
 use super::topics::{Topic, Topics};
 use crate::accumulator::{Accumulator, Limits};
@@ -292,6 +292,7 @@ fn network_config(
         seed,
         codec: codec(settings),
         level: settings.compression_level,
+        canonical_bootstrap: settings.client_dns_lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly,
         send_buffer_bytes: settings.send_buffer,
         receive_buffer_bytes: settings.receive_buffer,
         log,

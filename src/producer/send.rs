@@ -226,6 +226,9 @@ impl Producer {
         match self.append(partition, new, picked.sticky, deadline) {
             Err(Failed::Stall(Stall::Boundary(bytes))) => {
                 let bytes_min = self.settings.batch_size.min(STICKY_BYTES_MIN);
+                // A record that is a batch of its own leaves no open batch behind whose bytes could be counted.
+                let own = record_bytes(new.body.fixed_bytes(), 0, 0);
+                let bytes = if self.accumulator.is_shared(own) { bytes } else { own };
                 let next = || super::partitioner::choose(load, count, topic.partitioner.random());
                 partition = of(topic.partitioner.sticky.moved(picked.partition, bytes, bytes_min, next))?;
                 self.append(partition, new, false, deadline).map(|()| partition)
@@ -311,6 +314,8 @@ impl Producer {
     #[cold]
     pub(super) fn wait_for_metadata(&self, topic: &Topic, deadline: &mut Deadline) -> Result<(), Code> {
         let mut asked = false;
+        // Rights and names change: what was said to an earlier call is asked anew.
+        let told = topic.told();
         loop {
             if topic.count() > 0 {
                 return Ok(());
@@ -321,9 +326,7 @@ impl Producer {
             if self.network.is_finished() {
                 return Err(Code::FATAL);
             }
-            if let Some(error) = topic.trouble().filter(|error| !error.retriable) {
-                // Rights and names change: the next call asks again.
-                topic.forget_trouble();
+            if let Some(error) = topic.refusal(told) {
                 return Err(error.code);
             }
             if !asked {
@@ -336,7 +339,7 @@ impl Producer {
                 self.topics.miss();
                 return Err(said.map_or(Code::TIMED_OUT, |error| error.code));
             }
-            topic.wait(left, || self.is_closed() || self.network.is_finished());
+            topic.wait(left, told, || self.is_closed() || self.network.is_finished());
         }
     }
 

@@ -20,8 +20,8 @@ pub(super) struct Topic {
     pub(super) name: Box<str>,
     pub(super) partitions: Shelf<Arc<Partition>>,
     pub(super) partitioner: TopicPartitioner,
-    /// What the brokers last said while there were no partitions.
-    trouble: Mutex<Option<Error>>,
+    /// What the brokers last said while there were no partitions, and how often they said something.
+    trouble: Mutex<(Option<Error>, u64)>,
     changed: Condvar,
 }
 
@@ -34,19 +34,26 @@ impl Topic {
 
     /// What the brokers said about it.
     pub(super) fn trouble(&self) -> Option<Error> {
-        self.trouble.lock().clone()
+        self.trouble.lock().0.clone()
     }
 
-    /// Forgets what the brokers said: they are being asked anew.
-    pub(super) fn forget_trouble(&self) {
-        *self.trouble.lock() = None;
+    /// How often they said something.
+    pub(super) fn told(&self) -> u64 {
+        self.trouble.lock().1
     }
 
-    /// Waits at most `span` for partitions, or for a reason why there will be none; not if it `is_over`, which is
-    /// looked at under the lock that [`Topics::wake_all`] takes.
-    pub(super) fn wait(&self, span: Duration, is_over: impl Fn() -> bool) {
+    /// What they have said for certain since `told`.
+    pub(super) fn refusal(&self, told: u64) -> Option<Error> {
+        let trouble = self.trouble.lock();
+        trouble.0.clone().filter(|error| !error.retriable && trouble.1 != told)
+    }
+
+    /// Waits at most `span` for partitions, or for a reason why there will be none that is newer than `told`; not if
+    /// it `is_over`, which is looked at under the lock that [`Topics::wake_all`] takes.
+    pub(super) fn wait(&self, span: Duration, told: u64, is_over: impl Fn() -> bool) {
         let mut trouble = self.trouble.lock();
-        if !is_over() && self.count() == 0 && trouble.as_ref().is_none_or(|error| error.retriable) {
+        let refused = trouble.1 != told && trouble.0.as_ref().is_some_and(|error| !error.retriable);
+        if !is_over() && self.count() == 0 && !refused {
             self.changed.wait_for(&mut trouble, span);
         }
     }
@@ -117,7 +124,7 @@ impl Topics {
             name: name.into(),
             partitions: Shelf::new(),
             partitioner: TopicPartitioner::new(self.seed ^ u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            trouble: Mutex::new(None),
+            trouble: Mutex::new((None, 0)),
             changed: Condvar::new(),
         });
         ids.insert(name.to_owned(), id);
@@ -144,7 +151,7 @@ impl TopicBook for Topics {
         for partition in partitions.iter().skip(topic.partitions.len()) {
             topic.partitions.push(Arc::clone(partition));
         }
-        *trouble = None;
+        trouble.0 = None;
         drop(trouble);
         topic.changed.notify_all();
         if self.missed.swap(false, Ordering::AcqRel) {
@@ -158,7 +165,9 @@ impl TopicBook for Topics {
 
     fn failed(&self, topic: u32, error: Error) {
         let Ok(topic) = self.get(topic) else { return };
-        *topic.trouble.lock() = Some(error);
+        let mut trouble = topic.trouble.lock();
+        *trouble = (Some(error), trouble.1.wrapping_add(1));
+        drop(trouble);
         topic.changed.notify_all();
     }
 }

@@ -9,8 +9,14 @@ use kurier::producer::{Config, Producer, Record, Timeout};
 
 use crate::world::{PATIENCE, cluster, config, eventually, producer};
 
-/// What the log has of this object: key and value.
-fn written(setting: &str, class: &str, object: &[u8]) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Code> {
+/// Key and value in the log.
+type Stored = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// A class, an object, and its bytes.
+type Row<'a> = (&'a str, &'a [u8], Result<Option<&'a [u8]>, Code>);
+
+/// What the log has of this object.
+fn written(setting: &str, class: &str, object: &[u8]) -> Result<Stored, Code> {
     let cluster = cluster(1, &["create t 1"]);
     let producer = producer(&cluster, &[(setting, class)]);
     let topic = producer.topic("t").expect("a name");
@@ -23,7 +29,7 @@ fn written(setting: &str, class: &str, object: &[u8]) -> Result<(Option<Vec<u8>>
 
 fn serializer(setting: &str) {
     const UUID: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-    let rows: [(&str, &[u8], Result<Option<&[u8]>, Code>); 12] = [
+    let rows: [Row<'_>; 12] = [
         ("bytes", b"\0\xff", Ok(Some(b"\0\xff"))),
         ("string", b"text", Ok(Some(b"text"))),
         ("int16", &0x0102_i16.to_ne_bytes(), Ok(Some(&[1, 2]))),

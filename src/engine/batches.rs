@@ -52,6 +52,8 @@ impl<B: Parcel> Engine<B> {
     pub fn handle_gap(&mut self, number: PartitionNumber, batch: u64, now: Time) {
         if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
             partition.arrive(batch, None);
+            // What was offered may be gone with it. Who still has a batch to offer asks again.
+            partition.is_offered = false;
             self.settle(number, now);
         }
     }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 impl Parcel for Batch {
     fn records(&self) -> u32 {
@@ -74,6 +75,9 @@ pub struct NetworkConfig {
     /// The least bad line that is logged.
     pub log_level: Level,
 }
+
+/// A thread needs microseconds to copy a record; one that takes this long is not running.
+const WRITER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// See the file's first line.
 pub struct Network {
@@ -344,6 +348,8 @@ impl Network {
                 records += self.end_given_up(&mut collected);
                 if !collected.gaps.is_empty() {
                     self.visit(|engine| Self::hand_over(engine, partition.number, &mut collected, now));
+                    // The engine has forgotten what it was offered; there may be a new batch to offer by now.
+                    self.accumulator.list(partition, Time::ZERO);
                 }
             }
         }
@@ -381,11 +387,16 @@ impl Network {
             let _ = thread.join();
         }
         let mut records = self.purge(true, true);
+        let patience = self.clock.now() + WRITER_PATIENCE;
         for partition in self.accumulator.partitions() {
             // A send that had its place when the batch was given up is accepted: it gets its delivery too. It only has
-            // to copy its bytes, and no thread is left that would look later.
+            // to copy its bytes, and no thread is left that would look later. One that is stopped in there (by a
+            // debugger, say) keeps its batch, and nobody waits for it.
             while let Some(mut collected) = partition.collect_abandoned(&self.accumulator) {
                 records += self.end_given_up(&mut collected);
+                if self.clock.now() >= patience {
+                    break;
+                }
                 std::thread::yield_now();
             }
         }

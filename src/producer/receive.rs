@@ -8,9 +8,13 @@ use crate::code::{Code, Error, Result};
 use crate::delivery::{Deliveries, Delivery, Polled};
 use crate::io::Clock;
 use crate::time::Time;
+use std::time::Duration;
 
 /// Deliveries that the callback gets at once.
 const CALLBACK_DELIVERIES: usize = 1024;
+
+/// A producer that is finished gives every batch its fate at once; what has none after this gets none.
+const FINISHED_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Producer {
     /// Fills `deliveries` with what is there, at least one; waits for the first. 0: the time is over, or somebody
@@ -81,6 +85,9 @@ impl Producer {
             }
             if self.is_closed() {
                 return Err(closed());
+            }
+            if self.network.is_finished() && !unfated.wait(epoch, FINISHED_PATIENCE.min(left)) {
+                return Err(Error::new(Code::FATAL, "the producer is finished; its status says why"));
             }
             if left.is_zero() {
                 let batches = unfated.count(epoch);

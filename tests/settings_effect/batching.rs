@@ -201,9 +201,3 @@ pub(crate) fn zstd_level() {
     let (fast, small) = levels("zstd", "-50", "22");
     assert!(small < fast, "level 22 gives {small} bytes, level -50 {fast}");
 }
-
-/// The codec that is built in has one level, so there is no effect yet. Who gives it more has to change this row.
-pub(crate) fn lz4_level() {
-    let (one, other) = levels("lz4", "1", "17");
-    assert_eq!(one, other, "the level has an effect now: assert that");
-}

@@ -204,8 +204,8 @@ table! {
         "Level for gzip (KIP-390): 1 fastest to 9 smallest; -1 is the codec's own choice. Without effect for other \
          codecs."
     CompressionLz4Level c"compression.lz4.level" []
-        number(1, 17), Number(9);
-        "Level for lz4 (KIP-390): 1 fastest to 17 smallest. Without effect for other codecs."
+        only(&["9"], "lz4 has one level here, the fast one: leave it out, or at Java's default"), Value::Word("9");
+        "Level for lz4 (KIP-390). There is one, which Java's default stands for."
     CompressionZstdLevel c"compression.zstd.level" []
         number(-131_072, 22), Number(3);
         "Level for zstd (KIP-390): higher is smaller and slower. Without effect for other codecs."

@@ -26,8 +26,8 @@ const THROTTLE_MAX: Duration = Duration::from_secs(30);
 /// Gives every producer of the process a number.
 static PRODUCERS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-/// A Kafka producer. Any thread may use it at any time. Dropping it closes it without waiting; not inside one of its own
-/// callbacks, whose end it would have to wait for.
+/// A Kafka producer. Any thread may use it at any time. Dropping it closes it without waiting; not inside one of its
+/// own callbacks, whose end it would have to wait for.
 pub struct Producer {
     pub(super) id: u64,
     pub(super) settings: Settings,

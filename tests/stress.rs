@@ -166,7 +166,8 @@ fn until_back_at(what: &str, count: impl Fn() -> usize, baseline: usize) {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    panic!("{} {what}, {baseline} before", count());
+    let links = read_dir("/proc/self/fd").unwrap().flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    panic!("{} {what}, {baseline} before: {:?}", count(), links.collect::<Vec<_>>());
 }
 
 fn run(linger_ms: &str, codec: &str) {

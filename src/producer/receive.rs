@@ -75,6 +75,7 @@ impl Producer {
             return Err(closed());
         }
         let mut deadline = Deadline::after(timeout.or(self.settings.delivery_timeout));
+        let mut finished = false;
         let unfated = &self.accumulator.unfated;
         let epoch = unfated.raise();
         self.accumulator.seal_all();
@@ -86,8 +87,13 @@ impl Producer {
             if self.is_closed() {
                 return Err(closed());
             }
-            if self.network.is_finished() && !unfated.wait(epoch, FINISHED_PATIENCE.min(left)) {
+            if left.is_zero() && finished {
                 return Err(Error::new(Code::FATAL, "the producer is finished; its status says why"));
+            }
+            if self.network.is_finished() && !finished {
+                finished = true;
+                deadline = Deadline::After(FINISHED_PATIENCE.min(left));
+                continue;
             }
             if left.is_zero() {
                 let batches = unfated.count(epoch);

@@ -328,9 +328,4 @@ impl Deliveries {
         let finished = self.finished.load(Ordering::Acquire);
         self.accumulator.accepted().saturating_sub(finished)
     }
-
-    /// Batches whose deliveries wait for the application.
-    pub fn unread(&self) -> usize {
-        self.arrived.lock().queue.len()
-    }
 }

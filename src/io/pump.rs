@@ -6,9 +6,9 @@
 use super::network::Network;
 use super::output::Output;
 use super::schedule::Schedule;
-use crate::accumulator::{Collected, Partition};
+use crate::accumulator::{Batch, Collected, Partition};
 use crate::code::{Code, Error};
-use crate::engine::{ConnectionNumber, PartitionNumber, Transmit};
+use crate::engine::{ConnectionNumber, Engine, PartitionNumber, Request, Transmit};
 use crate::protocol::compression::Compressor;
 use crate::time::Time;
 use std::io::{self, IoSlice};
@@ -99,14 +99,20 @@ impl Pump {
 
     /// The thread ends: what it took and has not handed over yet is the engine's to give up.
     pub fn finish(&mut self) {
-        let now = self.network.clock.now();
+        self.hand_over(self.network.clock.now(), |_| ());
+    }
+
+    /// Hands over what was taken, and asks the engine something more in the same visit.
+    fn hand_over<R>(&mut self, now: Time, ask: impl FnOnce(&mut Engine<Batch>) -> R) -> R {
         let taken = &mut self.taken;
-        self.network.visit(|engine| {
+        let answer = self.network.visit(|engine| {
             for (partition, collected) in taken.iter_mut() {
                 Network::hand_over(engine, *partition, collected, now);
             }
+            ask(engine)
         });
         self.taken.clear();
+        answer
     }
 
     /// One round. Without a stream only what does not need one.
@@ -193,17 +199,13 @@ impl Pump {
 
     /// Hands over what was taken; seals what is due and would go out now, and takes that too.
     fn take_due(&mut self, now: Time) {
-        let (connection, taken) = (self.connection, &mut self.taken);
+        let connection = self.connection;
         let mut due = std::mem::take(&mut self.due);
-        let traffic = !taken.is_empty();
-        let offered = self.network.visit(|engine| {
-            for (partition, collected) in taken.iter_mut() {
-                Network::hand_over(engine, *partition, collected, now);
-            }
+        let traffic = !self.taken.is_empty();
+        let offered = self.hand_over(now, |engine| {
             due.retain(|partition| engine.may_take(PartitionNumber(partition.number), now));
             std::iter::from_fn(|| engine.poll_offered(connection, now)).collect::<Vec<_>>()
         });
-        self.taken.clear();
         due.extend(offered.into_iter().filter_map(|number| self.network.accumulator.partition(number.0).cloned()));
         if traffic || !due.is_empty() {
             self.plan_trim(now);
@@ -219,13 +221,7 @@ impl Pump {
         }
         due.clear();
         self.due = due;
-        let taken = &mut self.taken;
-        self.network.visit(|engine| {
-            for (partition, collected) in taken.iter_mut() {
-                Network::hand_over(engine, *partition, collected, now);
-            }
-        });
-        self.taken.clear();
+        self.hand_over(now, |_| ());
     }
 
     /// Reads what is there and hands whole responses to the engine.
@@ -297,7 +293,7 @@ impl Pump {
         Ok(true)
     }
 
-    fn transmit(&mut self, now: Time) -> Option<crate::engine::Request<crate::accumulator::Batch>> {
+    fn transmit(&mut self, now: Time) -> Option<Request<Batch>> {
         let connection = self.connection;
         loop {
             match self.network.visit(|engine| engine.poll_transmit(connection, now))? {

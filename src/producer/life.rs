@@ -248,12 +248,8 @@ fn limits(settings: &Settings) -> Limits {
         batch_bytes: settings.batch_size,
         linger: settings.linger,
         delivery_timeout: settings.delivery_timeout,
-        compresses: codec(settings) != Codec::None,
+        compresses: settings.codec != Codec::None,
     }
-}
-
-fn codec(settings: &Settings) -> Codec {
-    Codec::from_bits(settings.codec as i16).unwrap_or(Codec::None)
 }
 
 fn network_config(
@@ -291,7 +287,7 @@ fn network_config(
     NetworkConfig {
         engine,
         seed,
-        codec: codec(settings),
+        codec: settings.codec,
         level: settings.compression_level,
         canonical_bootstrap: settings.client_dns_lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly,
         send_buffer_bytes: settings.send_buffer,

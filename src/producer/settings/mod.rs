@@ -23,6 +23,7 @@ use crate::code::{Code, Error, Result};
 use crate::engine::Level;
 use crate::producer::partitioner::PartitionerClass;
 use crate::producer::serializer::SerializerClass;
+pub use crate::protocol::compression::Codec;
 
 /// How names become addresses (KIP-602).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,22 +44,6 @@ pub enum Acks {
     None = 0,
     /// The leader.
     Leader = 1,
-}
-
-/// A compression codec. The numbers are those of a batch's attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i16)]
-pub enum Codec {
-    /// Not compressed.
-    None = 0,
-    /// gzip.
-    Gzip = 1,
-    /// Snappy in xerial's framing.
-    Snappy = 2,
-    /// LZ4 frames.
-    Lz4 = 3,
-    /// Zstandard.
-    Zstd = 4,
 }
 
 /// Everything that was set, checked as a whole, with what was not set filled in. Fields have the names of their

@@ -92,7 +92,7 @@ pub(in crate::producer) fn resolve(values: &[Option<Value>], own: Own) -> Result
     let (connection_setup_timeout, connection_setup_timeout_max) =
         values.growing(Id::ConnectionSetupTimeoutMs, Id::ConnectionSetupTimeoutMaxMs)?;
     let (delivery_timeout, request_timeout, linger) = times(&values)?;
-    let codec = codec(values.text(Id::CompressionType));
+    let codec = Codec::from_name(values.text(Id::CompressionType)).unwrap_or_default();
     let sizes = Sizes {
         codec,
         buffer_memory: values.size(Id::BufferMemory),
@@ -252,16 +252,6 @@ fn acks(word: &str) -> Acks {
         "1" => Acks::Leader,
         "0" => Acks::None,
         _ => Acks::All,
-    }
-}
-
-fn codec(word: &str) -> Codec {
-    match word {
-        "gzip" => Codec::Gzip,
-        "snappy" => Codec::Snappy,
-        "lz4" => Codec::Lz4,
-        "zstd" => Codec::Zstd,
-        _ => Codec::None,
     }
 }
 

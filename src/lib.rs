@@ -7,20 +7,21 @@
 //!
 //! A room uses only what its row names. `tests/tidy.rs` reads this table and enforces it.
 //!
-//! | room          | what lives there                                            | may use                                 | unsafe |
-//! |---------------|-------------------------------------------------------------|-----------------------------------------|--------|
-//! | `ffi`         | the C face: pointers in, codes out                          | all below                               | yes    |
-//! | `producer`    | the safe Rust API and only owner: settings, topics, life    | all below                               | no     |
-//! | `testcluster` | the embedded cluster: brokers in a box                      | protocol, sync, thread, time, code      | no     |
-//! | `io`          | the world: sockets, names, the clock, one thread per broker | all below                               | no     |
-//! | `delivery`    | fates on their way back to the application                  | accumulator, protocol, sync, time, code | no     |
-//! | `accumulator` | records into batches, and the memory they live in           | protocol, sync, time, code              | yes    |
-//! | `engine`      | the brain, sans-io: cluster, sequences, verdicts            | protocol, time, code                    | no     |
-//! | `protocol`    | bytes to messages and back: pure functions                  | code                                    | no     |
-//! | `sync`        | locks and atomics: the real ones, or loom's                 |                                         | no     |
-//! | `thread`      | threads: named, signals blocked, panics caught              |                                         | yes    |
-//! | `time`        | a moment as a number                                        |                                         | no     |
-//! | `code`        | the one error type                                          |                                         | no     |
+//! | room          | what lives there                                            | may use                                         | unsafe |
+//! |---------------|-------------------------------------------------------------|-------------------------------------------------|--------|
+//! | `ffi`         | the C face: pointers in, codes out                          | all below                                       | yes    |
+//! | `producer`    | the safe Rust API and only owner: settings, topics, life    | all below                                       | no     |
+//! | `testcluster` | the embedded cluster: brokers in a box                      | protocol, sync, thread, time, code              | no     |
+//! | `io`          | the world: sockets, names, the clock, one thread per broker | all below                                       | no     |
+//! | `delivery`    | fates on their way back to the application                  | accumulator, protocol, sync, time, code, mutant | no     |
+//! | `accumulator` | records into batches, and the memory they live in           | protocol, sync, time, code, mutant              | yes    |
+//! | `engine`      | the brain, sans-io: cluster, sequences, verdicts            | protocol, time, code, mutant                    | no     |
+//! | `protocol`    | bytes to messages and back: pure functions                  | code                                            | no     |
+//! | `sync`        | locks and atomics: the real ones, or loom's                 |                                                 | no     |
+//! | `thread`      | threads: named, signals blocked, panics caught              |                                                 | yes    |
+//! | `time`        | a moment as a number                                        |                                                 | no     |
+//! | `code`        | the one error type                                          |                                                 | no     |
+//! | `mutant`      | seeded bugs for the simulation's own test; else nothing     |                                                 | no     |
 //!
 //! # The way of a record
 //!
@@ -50,6 +51,7 @@ pub mod engine;
 pub mod ffi;
 #[cfg(not(loom))]
 pub mod io;
+pub mod mutant;
 #[cfg(not(loom))]
 pub mod producer;
 pub mod protocol;

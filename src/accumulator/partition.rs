@@ -7,6 +7,7 @@ use super::block::{Block, NewRecord, Place};
 use super::collect::GivenUp;
 use super::pool::{Refused, Ticket};
 use super::word::{COUNT_MAX, SLOTS, Word};
+use crate::mutant::{self, Stop};
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::time::Time;
@@ -209,6 +210,7 @@ impl Partition {
                 continue;
             }
             let next = word.with_record(place.bytes);
+            mutant::stop(Stop::BeforeExchange);
             if self.word.compare_exchange(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                 for _ in 0..1 << lost {
                     std::hint::spin_loop();
@@ -219,6 +221,7 @@ impl Partition {
                 continue;
             }
             let block = slot.block.load(Ordering::Acquire);
+            mutant::stop(Stop::BeforeWrite);
             // SAFETY: the exchange reserved a span in the batch of this word, so its block is open or sealed and not
             // closed; the partition's state holds it until it is closed, and that needs our publish below.
             let block = unsafe { &*block };
@@ -226,6 +229,7 @@ impl Partition {
             // SAFETY: `place` is the span that the exchange reserved, checked against the class's capacity, which is
             // the block's.
             unsafe { block.write(record, fixed, place, base) };
+            mutant::stop(Stop::BeforePublish);
             if block.publish(place.bytes) {
                 self.close(house, word.generation());
             }
@@ -310,9 +314,11 @@ impl Partition {
         }
         // SAFETY: the word was stored with this record in it: its first span is ours.
         unsafe { block.write(record, fixed, place, record.timestamp_ms) };
+        mutant::stop(Stop::BeforePublish);
         if block.publish(place.bytes) {
             self.close(house, next.generation());
         } else {
+            mutant::stop(Stop::BeforeList);
             house.list(self, due);
             // After the listing: either we see here that somebody waits, or its call to the thread finds this entry.
             if house.is_short() && due > Time::ZERO {

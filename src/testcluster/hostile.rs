@@ -58,7 +58,7 @@ fn with_huge_count(api: ApiKey, version: i16, mut frame: Vec<u8>) -> Vec<u8> {
     let before = match api {
         ApiKey::Produce => 0,
         ApiKey::Fetch if version >= 7 => 10,
-        ApiKey::Fetch | ApiKey::Metadata => 4,
+        ApiKey::Fetch | ApiKey::Metadata | ApiKey::DescribeProducers => 4,
         ApiKey::ListOffsets if version >= 2 => 4,
         ApiKey::ListOffsets => 0,
         ApiKey::ApiVersions => 2,

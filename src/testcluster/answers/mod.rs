@@ -32,5 +32,7 @@ pub(super) fn answer(request: &Request<'_>, reader: &mut Reader<'_>) -> Reply {
         ApiKey::Metadata => metadata::answer(request, reader),
         ApiKey::ApiVersions => identity::api_versions(request, reader),
         ApiKey::InitProducerId => identity::init_producer_id(request, reader),
+        // It is not among the APIs that are told.
+        ApiKey::DescribeProducers => Reply::Close,
     }
 }

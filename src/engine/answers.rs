@@ -9,6 +9,7 @@ use super::verdict::{Verdict, may_be_appended, verdict};
 use super::{Action, ConnectionNumber, Engine, Level, Parcel, PartitionNumber, TopicNumber};
 use crate::code::{Code, Error};
 use crate::protocol::messages::api_versions::ApiVersionsResponse;
+use crate::protocol::messages::describe_producers::DescribeProducersResponse;
 use crate::protocol::messages::header::{correlation_id, decode_response_header};
 use crate::protocol::messages::init_producer_id::InitProducerIdResponse;
 use crate::protocol::messages::metadata::MetadataResponse;
@@ -29,6 +30,7 @@ enum Answer {
     Versions(ApiVersionsResponse),
     Metadata(MetadataResponse),
     Identity(InitProducerIdResponse),
+    Producers(DescribeProducersResponse),
     Produce(ProduceResponse),
 }
 
@@ -125,6 +127,10 @@ impl<B: Parcel> Engine<B> {
                 self.handle_metadata(version, &topics, &response, now)
             }
             (Ask::Identity { .. }, Answer::Identity(response)) => self.handle_identity(&response, now),
+            (Ask::Producers { asked }, Answer::Producers(response)) => {
+                self.handle_producers(number, &asked, &response, now);
+                Ok(())
+            }
             (Ask::Produce { version, parts }, Answer::Produce(response)) => {
                 if !flight.is_written {
                     // It was answered before all of it had left: its bytes are still being written.
@@ -146,6 +152,7 @@ impl<B: Parcel> Engine<B> {
             (Ask::Versions { version }, Answer::Versions(response)) => (response.throttle_time_ms, *version, 2),
             (Ask::Metadata { version, .. }, Answer::Metadata(response)) => (response.throttle_time_ms, *version, 6),
             (Ask::Identity { version }, Answer::Identity(response)) => (response.throttle_time_ms, *version, 1),
+            (Ask::Producers { .. }, Answer::Producers(response)) => (response.throttle_time_ms, 0, 0),
             (Ask::Produce { version, .. }, Answer::Produce(response)) => (response.throttle_time_ms, *version, 6),
             _ => return,
         };
@@ -239,21 +246,23 @@ impl<B: Parcel> Engine<B> {
         let number = part.partition;
         let place = self.land(&part);
         let verdict = verdict(answer.error_code, part.stamp.is_some());
+        let is_proof = self.end_proof(number, part.serial);
         if answer.error_code != 0 {
             self.learn_current_leader(number, answer.current_leader, endpoints, now);
         }
         match (verdict, place) {
             (Verdict::Delivered | Verdict::DeliveredBefore, _) => {
-                if let Some(stamp) = part.stamp {
-                    self.acknowledge(number, stamp, part.records, from);
-                }
                 let base_offset = if verdict == Verdict::Delivered { answer.base_offset.max(-1) } else { -1 };
+                self.acknowledge(&part, base_offset, place, from);
                 let written = Written { base_offset, log_append_time_ms: answer.log_append_time_ms.max(-1) };
-                if let Some(place) = place {
+                if let Some(mut place) = place {
+                    if is_proof && self.handle_proof(number, place) {
+                        place = 0;
+                    }
                     self.deliver(number, place, Some(written));
                 }
             }
-            (_, Some(place)) => self.handle_refused(number, place, verdict, answer, from, now),
+            (_, Some(place)) => self.handle_refused(number, place, verdict, is_proof, answer, from, now),
             // Its fate was decided before; what this error means for its sequence, `settle` finds out.
             (Verdict::Fatal(_), None) => self.end(answer.error_code, "a broker refuses this producer", now),
             (_, None) => {}
@@ -268,6 +277,7 @@ impl<B: Parcel> Engine<B> {
         number: PartitionNumber,
         place: usize,
         verdict: Verdict,
+        is_proof: bool,
         answer: &ProducePartitionResponse,
         from: ConnectionNumber,
         now: Time,
@@ -293,7 +303,7 @@ impl<B: Parcel> Engine<B> {
                 // Rule 5. Something before it is unfinished: that is why, and it will be right when that has
                 // ended. Nothing before it: nobody will ever fill the gap. (The first unfinished batch is
                 // Java's "next expected", or the one right after an expired one, rule 8.)
-                if place == 0 {
+                if place == 0 || is_proof {
                     partition.line.bump = partition.line.bump.or(Some(code));
                 }
                 self.retry(number, place, code, false, from, now);
@@ -345,6 +355,7 @@ fn decode<B>(flight: &Flight<B>, frame: &[u8]) -> Result<Answer, Error> {
         Ask::Versions { version } => (ApiKey::ApiVersions, *version),
         Ask::Metadata { version, .. } => (ApiKey::Metadata, *version),
         Ask::Identity { version } => (ApiKey::InitProducerId, *version),
+        Ask::Producers { .. } => (ApiKey::DescribeProducers, 0),
         Ask::Produce { version, .. } => (ApiKey::Produce, *version),
     };
     decode_response_header(api, version, &mut reader).map_err(malformed)?;
@@ -352,6 +363,7 @@ fn decode<B>(flight: &Flight<B>, frame: &[u8]) -> Result<Answer, Error> {
         Ask::Versions { .. } => ApiVersionsResponse::decode(version, &mut reader).map(Answer::Versions),
         Ask::Metadata { .. } => MetadataResponse::decode(version, &mut reader).map(Answer::Metadata),
         Ask::Identity { .. } => InitProducerIdResponse::decode(version, &mut reader).map(Answer::Identity),
+        Ask::Producers { .. } => DescribeProducersResponse::decode(version, &mut reader).map(Answer::Producers),
         Ask::Produce { .. } => ProduceResponse::decode(version, &mut reader).map(Answer::Produce),
     }
     .map_err(malformed)

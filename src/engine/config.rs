@@ -21,6 +21,9 @@ pub struct EngineConfig {
     pub in_flight_max: usize,
     /// `max.request.size`: a request takes batches up to this, at least one.
     pub request_bytes_max: usize,
+    /// `unknown.outcome`=`resend`: a batch that the log may have is sent again under a new epoch, as the Java producer
+    /// does, where nobody can tell; else it ends with an unknown outcome.
+    pub resend_unknown: bool,
     /// `retries` of one batch.
     pub retries: u32,
     /// `retry.backoff.ms` and `retry.backoff.max.ms`.
@@ -57,6 +60,7 @@ impl Default for EngineConfig {
             idempotent: true,
             in_flight_max: 5,
             request_bytes_max: 1_048_576,
+            resend_unknown: false,
             retries: u32::MAX,
             retry_backoff: (millis(100), millis(1_000)),
             reconnect_backoff: (millis(50), millis(1_000)),

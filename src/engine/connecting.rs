@@ -73,6 +73,7 @@ impl<B: Parcel> Engine<B> {
                 Ask::Versions { .. } => {}
                 Ask::Metadata { topics, .. } => self.cluster.unask(&topics, now),
                 Ask::Identity { .. } => self.identity.asking = false,
+                Ask::Producers { asked } => self.handle_not_answered(number, &asked, now),
                 Ask::Produce { parts, .. } => {
                     for part in parts {
                         self.handle_unanswered(number, part, now);
@@ -85,6 +86,7 @@ impl<B: Parcel> Engine<B> {
     /// A batch was sent and no answer will come: it may be in the log.
     pub(super) fn handle_unanswered(&mut self, from: ConnectionNumber, part: Part<B>, now: Time) {
         let number = part.partition;
+        self.end_proof(number, part.serial);
         if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
             partition.in_flight = partition.in_flight.saturating_sub(1);
             if let Some(place) = partition.place(part.serial) {

@@ -1,6 +1,7 @@
 //! How batches end, and what their end means for the sequence of their partition.
 
-use super::identity::Stamp;
+use super::connection::Part;
+use super::inquiry::Inquiry;
 use super::sending::{Batch, Next, State};
 use super::{Action, ConnectionNumber, Engine, Fate, Level, Parcel, PartitionNumber};
 use crate::code::{Code, Outcome};
@@ -20,6 +21,11 @@ pub(super) struct Written {
     pub(super) log_append_time_ms: i64,
 }
 
+impl Written {
+    /// In the log, at an offset that nobody told.
+    pub(super) const SOMEWHERE: Self = Self { base_offset: -1, log_append_time_ms: -1 };
+}
+
 fn attempts(count: u32) -> u8 {
     u8::try_from(count).unwrap_or(u8::MAX)
 }
@@ -34,6 +40,9 @@ impl<B: Parcel> Engine<B> {
             return;
         }
         let Some(batch) = partition.queue.remove(place) else { return };
+        if partition.line.inquiry == Inquiry::Proving(batch.serial) {
+            partition.line.inquiry = Inquiry::None;
+        }
         let outcome = if batch.open || batch.state == State::Flying { Outcome::Unknown } else { Outcome::NotWritten };
         if batch.stamp.is_some() {
             match outcome {
@@ -138,14 +147,20 @@ impl<B: Parcel> Engine<B> {
             return;
         }
         partition.retrying = false;
-        if let Some(code) = partition.line.bump {
-            self.bump(number, code);
-        } else if partition.line.unresolved && !partition.has_stamped() {
-            if partition.line.is_complete() {
-                partition.line.unresolved = false;
-            } else {
-                self.bump(number, 0);
-            }
+        let is_unresolved = partition.line.unresolved && !partition.has_stamped();
+        if is_unresolved && partition.line.bump.is_none() && partition.line.is_complete() {
+            partition.line.unresolved = false;
+        }
+        let needs_decision = partition.line.bump.is_some() || (partition.line.unresolved && is_unresolved);
+        let is_asking = matches!(partition.line.inquiry, Inquiry::Wanted | Inquiry::Asked(_));
+        if !needs_decision || is_asking || self.is_splitting(number) {
+            return;
+        }
+        if self.is_worth_asking(number) {
+            self.want_to_ask(number);
+        } else {
+            let code = self.partitions.get(number.0 as usize).and_then(|partition| partition.line.bump);
+            self.bump(number, code.unwrap_or(0));
         }
     }
 
@@ -156,14 +171,11 @@ impl<B: Parcel> Engine<B> {
     /// it under the new one: it ends here with an unknown outcome, never as a silent second copy. (Java
     /// rewrites and resends it: 2,801 of 310,000 records twice in three broker restarts; librdkafka issue
     /// 4953 reports the same from a leader change.)
-    fn bump(&mut self, number: PartitionNumber, code: i16) {
-        let open: Vec<u64> = match self.partitions.get(number.0 as usize) {
-            Some(partition) => {
-                let stamped = partition.queue.iter().take_while(|batch| batch.stamp.is_some());
-                stamped.filter(|batch| batch.open).map(|batch| batch.serial).collect()
-            }
-            None => return,
-        };
+    pub(super) fn bump(&mut self, number: PartitionNumber, code: i16) {
+        let Some(partition) = self.partitions.get(number.0 as usize) else { return };
+        let resends = self.config.resend_unknown;
+        let open = partition.stamped().filter(|batch| batch.open && !resends).map(|batch| batch.serial);
+        let open: Vec<u64> = open.collect();
         for serial in open {
             let place = self.partitions.get(number.0 as usize).and_then(|partition| partition.place(serial));
             if let Some(place) = place {
@@ -251,6 +263,15 @@ impl<B: Parcel> Engine<B> {
             }
             _ => {}
         }
+        let asks = partition.line.inquiry == Inquiry::Wanted
+            && partition.in_flight == 0
+            && partition.backoff_until <= now
+            && partition.connection != ConnectionNumber::BOOTSTRAP;
+        if asks {
+            is_changed |= connection.asking.insert(number);
+        } else {
+            connection.asking.remove(&number);
+        }
         if next == Next::Room && partition.is_offered {
             is_changed |= connection.offered.insert(number);
         } else {
@@ -263,9 +284,17 @@ impl<B: Parcel> Engine<B> {
     }
 
     /// A batch of the partition is in the log: the sequence goes on, and this leader knows the producer id.
-    pub(super) fn acknowledge(&mut self, number: PartitionNumber, stamp: Stamp, records: u32, from: ConnectionNumber) {
-        if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
-            partition.line.acknowledge(stamp, records);
+    /// `place`: where it stands in the queue, if it still does.
+    pub(super) fn acknowledge(
+        &mut self,
+        part: &Part<B>,
+        base_offset: i64,
+        place: Option<usize>,
+        from: ConnectionNumber,
+    ) {
+        let Some(stamp) = part.stamp else { return };
+        if let Some(partition) = self.partitions.get_mut(part.partition.0 as usize) {
+            partition.line.acknowledge(stamp, part.records, base_offset, place == Some(0));
             if partition.connection == from && partition.line.identity == Some(stamp.identity) {
                 partition.line.proven = true;
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::identity::{Identity, Line, Stamp};
+use super::inquiry::Inquiry;
 use super::{ConnectionNumber, Parcel, TopicNumber};
 use crate::time::Time;
 
@@ -36,6 +37,13 @@ pub(super) struct Batch<B> {
     pub(super) last_code: i16,
     /// What its halves end with, decided while it was being split.
     pub(super) doom: Option<super::fates::Doom>,
+}
+
+impl<B: Parcel> Batch<B> {
+    /// Sequence of its last record, if it has any.
+    pub(super) fn last_sequence(&self) -> Option<i32> {
+        self.stamp.map(|stamp| stamp.last(self.parcel.records()))
+    }
 }
 
 /// A partition and its unfinished batches.
@@ -160,6 +168,11 @@ impl<B: Parcel> Partition<B> {
         self.queue.iter().position(|batch| batch.serial == serial)
     }
 
+    /// The batches that have a sequence, in order.
+    pub(super) fn stamped(&self) -> impl Iterator<Item = &Batch<B>> {
+        self.queue.iter().take_while(|batch| batch.stamp.is_some())
+    }
+
     /// Has a batch with a sequence that has no fate yet (stamped ones stand in front).
     pub(super) fn has_stamped(&self) -> bool {
         self.queue.front().is_some_and(|batch| batch.stamp.is_some())
@@ -185,6 +198,17 @@ impl<B: Parcel> Partition<B> {
         let room = if idempotent && !self.line.proven { 1 } else { in_flight_max };
         if self.in_flight >= room {
             return Next::Nothing;
+        }
+        match self.line.inquiry {
+            Inquiry::None => {}
+            Inquiry::Wanted | Inquiry::Asked(_) => return Next::Nothing,
+            Inquiry::Proving(_) if self.in_flight > 0 => return Next::Nothing,
+            // Whoever was to prove something has ended otherwise: those before it go on as they are.
+            Inquiry::Proving(serial) => {
+                if let Some(place) = self.place(serial) {
+                    return Next::Take(place);
+                }
+            }
         }
         let waiting = self.queue.iter().enumerate().find(|(_, batch)| batch.state != State::Flying);
         match waiting {

@@ -270,6 +270,7 @@ fn network_config(
         bootstrap,
         acks: settings.acks as i16,
         idempotent: settings.idempotence,
+        resend_unknown: settings.resend_unknown,
         in_flight_max: settings.max_in_flight as usize,
         request_bytes_max: settings.max_request_size,
         retries: settings.retries,

@@ -153,7 +153,7 @@ impl<B: Parcel> Engine<B> {
         }
         let needs_decision = partition.line.bump.is_some() || (partition.line.unresolved && is_unresolved);
         let is_asking = matches!(partition.line.inquiry, Inquiry::Wanted | Inquiry::Asked(_));
-        if !needs_decision || is_asking || self.is_splitting(number) {
+        if !needs_decision || is_asking || self.is_splitting(number) || self.deliver_overtaken(number) {
             return;
         }
         if self.is_worth_asking(number) {

@@ -69,6 +69,23 @@ impl<B: Parcel> Engine<B> {
             && !mutant::is(Mutant::BumpBeforeAsking)
     }
 
+    /// Batches with an open end that were overtaken: one behind them is acknowledged. A broker appends in order only, so
+    /// they are in the log, and as safe as that one. True: there were some, and the first that is left goes next.
+    pub(super) fn deliver_overtaken(&mut self, number: PartitionNumber) -> bool {
+        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return false };
+        let Some(acked) = partition.line.acked.filter(|_| !partition.line.is_torn) else { return false };
+        let overtaken = |last: i32| last == acked || sequence_is_later(acked, last);
+        let stamped =
+            partition.stamped().take_while(|batch| batch.open && batch.last_sequence().is_some_and(overtaken));
+        let count = stamped.count();
+        if count > 0 {
+            partition.line.bump = None;
+            partition.backoff_until = Time::ZERO;
+            (0..count).for_each(|_| self.deliver(number, 0, Some(Written::SOMEWHERE)));
+        }
+        count > 0
+    }
+
     /// Nothing of the partition is on the wire: the next thing is the question.
     pub(super) fn want_to_ask(&mut self, number: PartitionNumber) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
@@ -281,7 +298,9 @@ impl<B: Parcel> Engine<B> {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let line = &partition.line;
         let reason = line.bump.unwrap_or(0);
-        if line.acked == last && !line.unresolved {
+        let first = partition.stamped().next().and_then(|batch| batch.stamp).map_or(line.next, |stamp| stamp.first);
+        let is_behind = last.is_none_or(|last| sequence_is_later(first, last));
+        if line.acked == last && is_behind && !line.unresolved {
             // All between was refused for good, so that nobody fills the gap, and a copy that is still on its way
             // is refused, too: what is open is not written.
             partition.queue.iter_mut().take_while(|batch| batch.stamp.is_some()).for_each(|batch| batch.open = false);

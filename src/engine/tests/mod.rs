@@ -21,10 +21,6 @@ use crate::protocol::batch_header::{batches, seal_crc};
 use crate::protocol::messages::ApiKey;
 use crate::protocol::messages::TopicUuid;
 use crate::protocol::messages::api_versions::{ApiRange, ApiVersionsResponse};
-use crate::protocol::messages::describe_producers::{
-    DescribeProducersPartitionResponse, DescribeProducersRequest, DescribeProducersResponse,
-    DescribeProducersTopicResponse, ProducerState,
-};
 use crate::protocol::messages::header::{RequestHeader, encode_response_header};
 use crate::protocol::messages::init_producer_id::InitProducerIdResponse;
 use crate::protocol::messages::metadata::{
@@ -323,57 +319,6 @@ impl Rig {
         self.engine.handle_disconnected(connection, "reset", self.now);
         self.asked.remove(&connection);
         self.wire.remove(&connection).unwrap_or_default().into()
-    }
-
-    /// Brokers answer `DescribeProducers` from here on: by [`Rig::tell`].
-    pub(super) fn with_inquiries(mut self) -> Self {
-        self.versions.push(range(ApiKey::DescribeProducers, 0, 0));
-        self
-    }
-
-    /// Answers the question that is out on a connection: error code, and (id, epoch, last sequence) of each producer.
-    pub(super) fn tell(
-        &mut self,
-        connection: ConnectionNumber,
-        what: impl Fn(i32) -> Option<(i16, Vec<(i64, i16, i32)>)>,
-    ) {
-        let asked = self.asked.get_mut(&connection).expect("nothing was asked");
-        let place = asked.iter().position(|sent| sent.api == ApiKey::DescribeProducers).expect("no question");
-        let sent = asked.remove(place).unwrap();
-        let mut reader = Reader::new(&sent.body);
-        reader.set_flexible(true);
-        let request = DescribeProducersRequest::decode(sent.version, &mut reader).unwrap();
-        let topics = request.topics.into_iter().map(|topic| DescribeProducersTopicResponse {
-            name: topic.name,
-            partitions: topic
-                .partition_indexes
-                .into_iter()
-                .filter_map(|index| {
-                    let (error_code, producers) = what(index)?;
-                    let states = producers.into_iter().map(|(producer_id, epoch, last_sequence)| ProducerState {
-                        producer_id,
-                        producer_epoch: epoch.into(),
-                        last_sequence,
-                        ..Default::default()
-                    });
-                    Some(DescribeProducersPartitionResponse {
-                        partition_index: index,
-                        error_code,
-                        active_producers: states.collect(),
-                        ..Default::default()
-                    })
-                })
-                .collect(),
-        });
-        let response = DescribeProducersResponse { topics: topics.collect(), ..Default::default() };
-        self.reply(connection, &sent, |version, writer| response.encode(version, writer));
-        self.pump();
-    }
-
-    /// Questions out on a connection.
-    pub(super) fn questions(&self, connection: ConnectionNumber) -> usize {
-        let asked = self.asked.get(&connection).into_iter().flatten();
-        asked.filter(|sent| sent.api == ApiKey::DescribeProducers).count()
     }
 
     /// Answers what is not produced.

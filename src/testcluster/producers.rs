@@ -44,6 +44,7 @@ struct Remembered {
     last: i32,
     base_offset: i64,
     append_time_ms: i64,
+    timestamp_ms: i64,
 }
 
 #[derive(Debug)]
@@ -84,8 +85,8 @@ impl Producers {
         Verdict::Append
     }
 
-    /// Remembers a batch that was appended.
-    pub(super) fn remember(&mut self, batch: Sequenced, base_offset: i64, append_time_ms: i64) {
+    /// Remembers a batch that was appended; `timestamp_ms` is its largest.
+    pub(super) fn remember(&mut self, batch: Sequenced, base_offset: i64, append_time_ms: i64, timestamp_ms: i64) {
         if self.0.len() >= PRODUCERS && !self.0.contains_key(&batch.producer_id) {
             self.0.pop_first();
         }
@@ -100,7 +101,8 @@ impl Producers {
         if producer.batches.len() == BATCHES {
             producer.batches.pop_front();
         }
-        producer.batches.push_back(Remembered { first: batch.first, last: batch.last, base_offset, append_time_ms });
+        let (first, last) = (batch.first, batch.last);
+        producer.batches.push_back(Remembered { first, last, base_offset, append_time_ms, timestamp_ms });
     }
 
     /// Forgets all producers.
@@ -117,9 +119,13 @@ impl Producers {
         }
     }
 
-    /// Producer id, epoch and last sequence of each.
-    pub(super) fn last_sequences(&self) -> impl Iterator<Item = (i64, i16, i32)> {
-        self.0.iter().map(|(id, producer)| (*id, producer.epoch, producer.batches.back().map_or(-1, |last| last.last)))
+    /// Producer id, epoch, last sequence and last timestamp of each, by id, as one knows them who has not copied the
+    /// `behind` last batches of each yet: of whom nothing is left, that one has not heard.
+    pub(super) fn states(&self, behind: usize) -> impl Iterator<Item = (i64, i16, i32, i64)> {
+        self.0.iter().filter_map(move |(id, producer)| {
+            let last = producer.batches.iter().rev().nth(behind)?;
+            Some((*id, producer.epoch, last.last, last.timestamp_ms))
+        })
     }
 }
 
@@ -141,7 +147,7 @@ mod tests {
     /// Appends what may be appended; panics on the rest.
     fn append(producers: &mut Producers, batch: Sequenced, offset: i64) {
         assert_eq!(producers.judge(batch), Verdict::Append, "{batch:?}");
-        producers.remember(batch, offset, -1);
+        producers.remember(batch, offset, -1, offset + 1000);
     }
 
     #[test]
@@ -177,7 +183,9 @@ mod tests {
         assert_eq!(sequence_after(i32::MAX, 1), 0);
         assert_eq!(refused(producers.judge(batch(0, 3, 1))), 45);
         append(&mut producers, batch(0, 2, 1), 4);
-        assert_eq!(producers.last_sequences().collect::<Vec<_>>(), [(9, 0, 2)]);
+        assert_eq!(producers.states(0).collect::<Vec<_>>(), [(9, 0, 2, 1004)]);
+        assert_eq!(producers.states(1).collect::<Vec<_>>(), [(9, 0, 1, 1000)]);
+        assert_eq!(producers.states(2).count(), 0);
     }
 
     #[test]
@@ -198,7 +206,7 @@ mod tests {
     fn memory_of_producers_is_bounded() {
         let mut producers = Producers::default();
         for producer_id in 0..PRODUCERS as i64 + 5 {
-            producers.remember(Sequenced { producer_id, ..batch(0, 0, 1) }, producer_id, -1);
+            producers.remember(Sequenced { producer_id, ..batch(0, 0, 1) }, producer_id, -1, -1);
         }
         assert_eq!(producers.0.len(), PRODUCERS);
     }

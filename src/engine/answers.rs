@@ -8,6 +8,7 @@ use super::sending::State;
 use super::verdict::{Verdict, may_be_appended, verdict};
 use super::{Action, ConnectionNumber, Engine, Level, Parcel, PartitionNumber, TopicNumber};
 use crate::code::{Code, Error};
+use crate::mutant::{self, Mutant};
 use crate::protocol::messages::api_versions::ApiVersionsResponse;
 use crate::protocol::messages::describe_producers::DescribeProducersResponse;
 use crate::protocol::messages::header::{correlation_id, decode_response_header};
@@ -158,7 +159,8 @@ impl<B: Parcel> Engine<B> {
         };
         let Some(millis) = u64::try_from(millis).ok().filter(|millis| *millis > 0 && version >= from) else { return };
         // A hostile 2^31-1 must not stop a producer for 25 days.
-        let wait = std::time::Duration::from_millis(millis).min(self.config.throttle_max);
+        let wait = std::time::Duration::from_millis(millis);
+        let wait = if mutant::is(Mutant::ThrottleForever) { wait } else { wait.min(self.config.throttle_max) };
         if let Some(connection) = self.connections.get_mut(number.0 as usize) {
             connection.mute(now + wait, now);
             let line = format!("{}:{} throttles for {millis} ms", connection.host, connection.port);
@@ -212,7 +214,10 @@ impl<B: Parcel> Engine<B> {
             let found = if version >= 13 { ids.get(&topic.topic_id) } else { self.cluster.names.get(&topic.name) };
             let found = found.copied();
             for answer in &topic.partitions {
-                let place = found.and_then(|topic| keys.binary_search(&(topic, answer.index)).ok());
+                let mut place = found.and_then(|topic| keys.binary_search(&(topic, answer.index)).ok());
+                if mutant::is(Mutant::AnswersByPlace) {
+                    place = parts.iter().position(Option::is_some);
+                }
                 match place.and_then(|place| parts.get_mut(place)).and_then(Option::take) {
                     Some(part) => self.handle_part(number, part, answer, &response.node_endpoints, now),
                     None => foreign += 1,
@@ -221,6 +226,13 @@ impl<B: Parcel> Engine<B> {
         }
         if foreign > 0 {
             self.log(Level::Warn, format!("a produce answer has {foreign} partitions that were not asked or twice"));
+        }
+        if mutant::is(Mutant::OmittedMeansWritten) {
+            for part in parts.into_iter().flatten() {
+                let answer = ProducePartitionResponse { index: part.index, base_offset: -1, ..Default::default() };
+                self.handle_part(number, part, &answer, &[], now);
+            }
+            return;
         }
         for part in parts.into_iter().flatten() {
             self.handle_unanswered(number, part, now);
@@ -255,6 +267,9 @@ impl<B: Parcel> Engine<B> {
                 let base_offset = if verdict == Verdict::Delivered { answer.base_offset.max(-1) } else { -1 };
                 self.acknowledge(&part, base_offset, place, from);
                 let written = Written { base_offset, log_append_time_ms: answer.log_append_time_ms.max(-1) };
+                if place.is_none() && mutant::is(Mutant::DoubleFate) {
+                    self.refuse(number, part.parcel.clone(), Doom { code: Code::TIMED_OUT, broker_code: 0 });
+                }
                 if let Some(mut place) = place {
                     if is_proof && self.handle_proof(number, place) {
                         place = 0;
@@ -287,7 +302,7 @@ impl<B: Parcel> Engine<B> {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let Some(batch) = partition.queue.get_mut(place) else { return };
         batch.state = State::Queued;
-        batch.open |= may_be_appended(code, acks);
+        batch.open |= may_be_appended(code, acks) && !mutant::is(Mutant::AppendedMeansRefused);
         batch.last_code = code;
         let records = batch.parcel.records();
         let is_over = batch.parcel.opened() + self.config.delivery_timeout <= now;
@@ -346,7 +361,7 @@ fn record_codes(answer: &ProducePartitionResponse, records: u32) -> Vec<(u32, i1
 fn decode<B>(flight: &Flight<B>, frame: &[u8]) -> Result<Answer, Error> {
     let malformed = |reason: Malformed| Error::new(Code::UNREACHABLE, format!("the broker's answer is {reason}"));
     let answered = correlation_id(frame).map_err(malformed)?;
-    if answered != flight.correlation_id {
+    if answered != flight.correlation_id && !mutant::is(Mutant::AnyCorrelation) {
         let message = format!("the broker answered request {answered} where {} was next", flight.correlation_id);
         return Err(Error::new(Code::UNREACHABLE, message));
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::mutant::{self, Mutant};
+
 /// What the engine has to know. Kafka's names are in the comments.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -42,6 +44,9 @@ pub struct EngineConfig {
     pub metadata_idle_max: Duration,
     /// `connections.max.idle.ms`; `None`: never.
     pub connection_idle_max: Option<Duration>,
+    /// Where sequences begin under a new producer id: any will do for one that no broker knows. Not 0 only where the
+    /// wrap at 2^31 is to be seen soon.
+    pub first_sequence: i32,
     /// `allow.auto.create.topics`.
     pub topic_auto_creation: bool,
     /// No broker silences a connection for longer than this, whatever it says.
@@ -70,6 +75,7 @@ impl Default for EngineConfig {
             metadata_age_max: millis(300_000),
             metadata_idle_max: millis(300_000),
             connection_idle_max: Some(millis(540_000)),
+            first_sequence: 0,
             topic_auto_creation: true,
             throttle_max: millis(30_000),
         }
@@ -84,6 +90,7 @@ impl EngineConfig {
 
     /// How many requests of one partition may be out: the broker remembers five batches (rule 2).
     pub(super) fn partition_in_flight_max(&self) -> usize {
-        if self.is_idempotent() { self.in_flight_max.clamp(1, 5) } else { self.in_flight_max.max(1) }
+        let most = if mutant::is(Mutant::EightInFlight) { 8 } else { 5 };
+        if self.is_idempotent() { self.in_flight_max.clamp(1, most) } else { self.in_flight_max.max(1) }
     }
 }

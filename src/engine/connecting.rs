@@ -3,9 +3,10 @@
 use super::backoff::backoff;
 use super::connection::{Ask, Connection, Link, Part};
 use super::fates::Doom;
-use super::sending::State;
+use super::sending::{Partition, State};
 use super::{Action, Connect, ConnectionNumber, Engine, Level, Parcel, PartitionNumber};
 use crate::code::{Code, Error};
+use crate::mutant::{self, Mutant};
 use crate::protocol::messages::ApiKey;
 use crate::time::Time;
 
@@ -119,7 +120,12 @@ impl<B: Parcel> Engine<B> {
             batch.last_code = code;
         }
         let broker_code = batch.last_code;
-        if batch.parcel.opened() + self.config.delivery_timeout <= now {
+        let is_over = Partition::deadline(batch, self.config.delivery_timeout) <= now;
+        if mutant::is(Mutant::RetryReorders) {
+            batch.stamp = None;
+            return partition.queue.rotate_left(place + 1);
+        }
+        if is_over {
             self.fail(number, place, Doom { code: Code::TIMED_OUT, broker_code }, Vec::new());
         } else if batch.retries > self.config.retries {
             let code = if broker_code == 0 { Code::UNREACHABLE } else { Code::REJECTED };

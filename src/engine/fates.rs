@@ -5,6 +5,7 @@ use super::inquiry::Inquiry;
 use super::sending::{Batch, Next, State};
 use super::{Action, ConnectionNumber, Engine, Fate, Level, Parcel, PartitionNumber};
 use crate::code::{Code, Outcome};
+use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
 /// What a batch ends with; the outcome follows from what happened to it.
@@ -43,8 +44,20 @@ impl<B: Parcel> Engine<B> {
         if partition.line.inquiry == Inquiry::Proving(batch.serial) {
             partition.line.inquiry = Inquiry::None;
         }
-        let outcome = if batch.open || batch.state == State::Flying { Outcome::Unknown } else { Outcome::NotWritten };
-        if batch.stamp.is_some() {
+        let is_flying = batch.state == State::Flying && !mutant::is(Mutant::ExpiryMeansNotWritten);
+        let outcome = if batch.open || is_flying { Outcome::Unknown } else { Outcome::NotWritten };
+        if let Some(stamp) = batch.stamp {
+            if mutant::is(Mutant::SequencesMoveDown) {
+                let records = batch.parcel.records();
+                partition
+                    .queue
+                    .iter_mut()
+                    .filter_map(|batch| batch.stamp.as_mut())
+                    .for_each(|stamp| stamp.first -= records.cast_signed());
+            }
+            if mutant::is(Mutant::SequenceReuse) && !partition.has_stamped() {
+                partition.line.next = stamp.first;
+            }
             match outcome {
                 // Rule 8: only when nothing is in flight it can be told what became of its sequence.
                 Outcome::Unknown => partition.line.unresolved = true,
@@ -73,7 +86,9 @@ impl<B: Parcel> Engine<B> {
             broker_code: 0,
             outcome: if written.is_some() { Outcome::Written } else { Outcome::Unknown },
             base_offset: written.map_or(-1, |written| written.base_offset),
-            log_append_time_ms: written.map_or(-1, |written| written.log_append_time_ms),
+            log_append_time_ms: written
+                .filter(|_| !mutant::is(Mutant::AppendTimeDropped))
+                .map_or(-1, |written| written.log_append_time_ms),
             attempts: attempts(batch.attempts),
             record_codes: Vec::new(),
         };
@@ -143,7 +158,7 @@ impl<B: Parcel> Engine<B> {
     /// Decides about a new epoch when nothing of the partition is on the wire any more (rules 7, 8 and 14).
     fn resolve(&mut self, number: PartitionNumber) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        if partition.in_flight > 0 {
+        if partition.in_flight > 0 && !mutant::is(Mutant::BumpWithoutDrain) {
             return;
         }
         partition.retrying = false;
@@ -182,6 +197,12 @@ impl<B: Parcel> Engine<B> {
                 self.fail(number, place, Doom { code: Code::REJECTED, broker_code: code }, Vec::new());
             }
         }
+        if mutant::is(Mutant::ProducerWideBump) {
+            for other in &mut self.partitions {
+                other.queue.iter_mut().for_each(|batch| batch.stamp = None);
+                other.line.restart();
+            }
+        }
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         for batch in partition.queue.iter_mut().take_while(|batch| batch.stamp.is_some()) {
             batch.stamp = None;
@@ -190,7 +211,7 @@ impl<B: Parcel> Engine<B> {
         if partition.line.generation == self.identity.generation {
             self.identity.bump();
         }
-        partition.line.restart(None, 0);
+        partition.line.restart();
         let what = match self.identity.current {
             Some(identity) => format!("epoch {}", identity.epoch),
             None => "a new producer id".into(),

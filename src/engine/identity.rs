@@ -5,6 +5,7 @@
 //! ended (rule 7; librdkafka issue 4953 is about a bump for the whole producer).
 
 use super::inquiry::Inquiry;
+use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
 /// Producer id and epoch.
@@ -31,6 +32,9 @@ impl Stamp {
 
 /// Sequences run from 0 to 2^31-1 and begin again (rule 12).
 pub(super) fn sequence_add(sequence: i32, records: u32) -> i32 {
+    if mutant::is(Mutant::SequenceWrap) {
+        return sequence.wrapping_add_unsigned(records);
+    }
     let sum = (i64::from(sequence) + i64::from(records)) & i64::from(i32::MAX);
     i32::try_from(sum).unwrap_or(0)
 }
@@ -51,6 +55,8 @@ pub(super) fn sequence_is_later(one: i32, other: i32) -> bool {
 pub(super) struct Identity {
     /// `None`: not asked yet, or used up.
     pub(super) current: Option<ProducerIdentity>,
+    /// Where sequences under `current` begin.
+    pub(super) first_sequence: i32,
     /// Counts the changes of `current`; partitions compare it with their own.
     pub(super) generation: u64,
     pub(super) asking: bool,
@@ -60,8 +66,9 @@ pub(super) struct Identity {
 
 impl Identity {
     /// A new id from the brokers.
-    pub(super) fn adopt(&mut self, identity: ProducerIdentity) {
+    pub(super) fn adopt(&mut self, identity: ProducerIdentity, first_sequence: i32) {
         self.current = Some(identity);
+        self.first_sequence = first_sequence;
         self.generation += 1;
         self.failures = 0;
     }
@@ -75,6 +82,7 @@ impl Identity {
     /// The next epoch, without a request; after the last one a new id has to be asked for.
     pub(super) fn bump(&mut self) {
         self.generation += 1;
+        self.first_sequence = 0;
         self.current = match self.current {
             Some(ProducerIdentity { id, epoch }) if epoch < i16::MAX => Some(ProducerIdentity { id, epoch: epoch + 1 }),
             _ => None,
@@ -130,9 +138,16 @@ impl Default for Line {
 }
 
 impl Line {
-    /// Begin at 0 under another identity (given when the next batch is taken).
-    pub(super) fn restart(&mut self, identity: Option<ProducerIdentity>, generation: u64) {
-        *self = Self { identity, generation, ..Self::default() };
+    /// Has given nothing out yet under the producer's newest identity.
+    pub(super) fn begin(&mut self, identity: &Identity) {
+        let next = identity.first_sequence;
+        let acked = (next > 0).then(|| next - 1);
+        *self = Self { identity: identity.current, generation: identity.generation, next, acked, ..Self::default() };
+    }
+
+    /// Begins anew, under an identity that it gets when the next batch is taken.
+    pub(super) fn restart(&mut self) {
+        *self = Self::default();
     }
 
     /// The sequences of the next batch of `records`.

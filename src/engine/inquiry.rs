@@ -69,8 +69,8 @@ impl<B: Parcel> Engine<B> {
             && !mutant::is(Mutant::BumpBeforeAsking)
     }
 
-    /// Batches with an open end that were overtaken: one behind them is acknowledged. A broker appends in order only, so
-    /// they are in the log, and as safe as that one. True: there were some, and the first that is left goes next.
+    /// Batches with an open end that were overtaken: one behind them is acknowledged. A broker appends in order only,
+    /// so they are in the log, and as safe as that one. True: there were some, and the first that is left goes next.
     pub(super) fn deliver_overtaken(&mut self, number: PartitionNumber) -> bool {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return false };
         let Some(acked) = partition.line.acked.filter(|_| !partition.line.is_torn) else { return false };

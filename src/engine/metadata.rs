@@ -257,7 +257,7 @@ impl<B: Parcel> Engine<B> {
             return Err(Error::new(Code::UNREACHABLE, "the broker sent a producer id that is none"));
         }
         let identity = ProducerIdentity { id: response.producer_id, epoch: response.producer_epoch };
-        self.identity.adopt(identity);
+        self.identity.adopt(identity, self.config.first_sequence.max(0));
         for number in self.all_partitions() {
             if self.partitions.get(number.0 as usize).is_some_and(|partition| partition.is_busy) {
                 self.settle(number, now);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::identity::{Identity, Line, Stamp};
 use super::inquiry::Inquiry;
 use super::{ConnectionNumber, Parcel, TopicNumber};
+use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
 /// Where a batch stands.
@@ -178,11 +179,18 @@ impl<B: Parcel> Partition<B> {
         self.queue.front().is_some_and(|batch| batch.stamp.is_some())
     }
 
+    /// When this batch runs out of time: one clock from its opening, whatever happens to it.
+    pub(super) fn deadline(batch: &Batch<B>, delivery_timeout: Duration) -> Time {
+        let more = if mutant::is(Mutant::DeadlineRestarts) { batch.retries } else { 0 };
+        batch.parcel.opened() + delivery_timeout.saturating_mul(1 + more)
+    }
+
     /// When the oldest batch runs out of time.
     pub(super) fn expiry(&self, delivery_timeout: Duration) -> Time {
-        let queued = self.queue.iter().find(|batch| batch.doom.is_none()).map(|batch| batch.parcel.opened());
-        let arriving = self.arriving.values().flatten().next().map(Parcel::opened);
-        queued.into_iter().chain(arriving).min().map_or(Time::NEVER, |opened| opened + delivery_timeout)
+        let queued = self.queue.iter().find(|batch| batch.doom.is_none());
+        let queued = queued.map(|batch| Self::deadline(batch, delivery_timeout));
+        let arriving = self.arriving.values().flatten().next().map(|parcel| parcel.opened() + delivery_timeout);
+        queued.into_iter().chain(arriving).min().unwrap_or(Time::NEVER)
     }
 
     /// What could be sent now if the connection were ready.
@@ -191,11 +199,16 @@ impl<B: Parcel> Partition<B> {
             return Next::Nothing;
         }
         // Rule 11: nothing to a new leader while something is out to the old one.
-        if self.in_flight > 0 && (self.flying_on != self.connection || self.retrying) {
+        let is_elsewhere = self.flying_on != self.connection && !mutant::is(Mutant::NewLeaderAtOnce);
+        if self.in_flight > 0 && (is_elsewhere || self.retrying) {
             return Next::Nothing;
         }
         // Rule 10: one until this leader has accepted one.
-        let room = if idempotent && !self.line.proven { 1 } else { in_flight_max };
+        let room = if idempotent && !self.line.proven && !mutant::is(Mutant::PipelineBeforeAccepted) {
+            1
+        } else {
+            in_flight_max
+        };
         if self.in_flight >= room {
             return Next::Nothing;
         }

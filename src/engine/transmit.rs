@@ -229,7 +229,7 @@ impl<B: Parcel> Engine<B> {
             if batch.stamp.is_none() {
                 let is_current = partition.line.generation == self.identity.generation;
                 if !is_current || partition.line.identity.is_none() {
-                    partition.line.restart(self.identity.current, self.identity.generation);
+                    partition.line.begin(&self.identity);
                 }
                 batch.stamp = Some(partition.line.stamp(records)?);
             }

@@ -282,6 +282,7 @@ fn network_config(
         metadata_age_max: settings.metadata_max_age,
         metadata_idle_max: settings.metadata_max_idle,
         connection_idle_max: settings.connections_max_idle,
+        first_sequence: 0,
         topic_auto_creation: settings.allow_auto_create_topics,
         throttle_max: THROTTLE_MAX,
     };

@@ -81,14 +81,18 @@ impl<B: Parcel> Engine<B> {
     pub(super) fn deliver(&mut self, number: PartitionNumber, place: usize, written: Option<Written>) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let Some(batch) = partition.queue.remove(place) else { return };
+        // A broker that knows a batch again answers with that batch's largest timestamp as the time of its appending,
+        // whatever the topic's timestamp type is (UnifiedLog.append): then the records' own timestamps stand.
+        let is_known_again = |time_ms: &i64| batch.attempts > 1 && *time_ms == batch.parcel.max_timestamp_ms();
+        let log_append_time_ms = written.map(|written| written.log_append_time_ms);
         let fate = Fate {
             code: Code::OK,
             broker_code: 0,
             outcome: if written.is_some() { Outcome::Written } else { Outcome::Unknown },
             base_offset: written.map_or(-1, |written| written.base_offset),
-            log_append_time_ms: written
-                .filter(|_| !mutant::is(Mutant::AppendTimeDropped))
-                .map_or(-1, |written| written.log_append_time_ms),
+            log_append_time_ms: log_append_time_ms
+                .filter(|time_ms| !is_known_again(time_ms) && !mutant::is(Mutant::AppendTimeDropped))
+                .unwrap_or(-1),
             attempts: attempts(batch.attempts),
             record_codes: Vec::new(),
         };

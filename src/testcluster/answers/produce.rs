@@ -218,7 +218,9 @@ fn append_checked(partition: &mut Partition, batch: &Batch<'_>, place: &Place) -
         log.append(header_bytes, batch.payload, header.records_count, max_timestamp_ms, epoch, place.retain_bytes);
     let log_start_offset = log.start_offset();
     if let Some(sequenced) = sequenced {
-        partition.producers.remember(sequenced, base_offset, append_time_ms, max_timestamp_ms);
+        // As Kafka does (UnifiedLog.append): the answer to a repeat has the batch's largest timestamp, also where the
+        // topic keeps the producer's.
+        partition.producers.remember(sequenced, base_offset, max_timestamp_ms, max_timestamp_ms);
     }
     ProducePartitionResponse { base_offset, log_append_time_ms: append_time_ms, log_start_offset, ..Default::default() }
 }

@@ -91,9 +91,9 @@ pub(crate) struct Entry {
 /// The entry is complete. Stored last, so that a block could be read after its process was killed.
 const WRITTEN: u8 = 1;
 /// No delivery if all is well.
-pub(crate) const QUIET: u8 = 2;
+pub const QUIET: u8 = 2;
 /// The delivery goes to the `send_wait` whose number stands in place of the opaque.
-pub(crate) const WAITER: u8 = 4;
+pub const WAITER: u8 = 4;
 const DELTA_IN_RECORD: i32 = -(1 << 23);
 
 /// A record on its way into a block: everything that does not depend on its place.
@@ -105,8 +105,8 @@ pub struct NewRecord<'a> {
     pub timestamp_ms: i64,
     /// Comes back in the delivery.
     pub opaque: u64,
-    /// [`QUIET`], [`WAITER`].
-    pub(crate) flags: u8,
+    /// `QUIET`, `WAITER`.
+    pub flags: u8,
 }
 
 /// Deliveries that a batch owes.

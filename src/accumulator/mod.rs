@@ -30,7 +30,8 @@ pub use pool::Signal;
 pub use ready::Inbox;
 pub use unfated::Unfated;
 
-pub(crate) use block::{QUIET, WAITER};
+#[doc(hidden)]
+pub use block::{QUIET, WAITER};
 
 use crate::protocol::compression::{Codec, Compressor, max_compressed_len};
 use crate::sync::Shelf;

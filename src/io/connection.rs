@@ -1,17 +1,16 @@
 //! A network thread in the real world: connect, then step and wait, until the producer stops.
 
+use super::life::{Life, Turn};
 use super::network::Network;
-use super::pump::{Pump, Step, Stream};
+use super::pump::Stream;
 use super::resolve::resolve;
 use super::wake::Wake;
-use crate::code::Error;
-use crate::engine::{Connect, ConnectionNumber};
+use crate::engine::ConnectionNumber;
 use crate::time::Time;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 struct Connected(Socket);
 
@@ -26,67 +25,40 @@ impl Stream for Connected {
 
 struct Worker<'a> {
     network: &'a Arc<Network>,
-    connection: ConnectionNumber,
     wake: &'a Wake,
-    pump: Pump,
+    life: Life,
 }
 
 /// The body of a network thread.
 pub(super) fn run(network: &Arc<Network>, connection: ConnectionNumber, wake: &Wake) {
-    let pump = Pump::new(Arc::clone(network), connection);
-    let mut worker = Worker { network, connection, wake, pump };
-    while !network.is_stopping() {
-        let now = network.clock.now();
-        match network.visit(|engine| engine.poll_connect(connection, now)) {
-            Connect::NotBefore(start) => worker.idle(start),
-            Connect::To { host, port, timeout } => match worker.connect(&host, port, now + timeout) {
-                Ok(socket) => worker.serve(Connected(socket)),
-                Err(message) => {
-                    let now = network.clock.now();
-                    network.visit(|engine| engine.handle_connect_failed(connection, &message, now));
+    let mut worker = Worker { network, wake, life: Life::new(Arc::clone(network), connection) };
+    let mut stream: Option<Connected> = None;
+    loop {
+        match worker.life.turn(stream.as_mut().map(|stream| stream as &mut dyn Stream)) {
+            Turn::Wait { until, writable } => worker.wait(stream.as_ref().map(|stream| &stream.0), writable, until),
+            Turn::Connect { host, port, deadline } => match worker.connect(&host, port, deadline) {
+                Ok(socket) => {
+                    stream = Some(Connected(socket));
+                    worker.life.connected();
                 }
+                Err(message) => worker.life.failed(&message),
             },
+            Turn::Close(reason) => {
+                stream = None;
+                worker.life.disconnected(&reason);
+            }
+            Turn::End => break,
         }
     }
-    // A step that ended with a broken connection may have taken batches before.
-    worker.pump.finish();
 }
 
 impl Worker<'_> {
-    /// No connection, and none wanted before `start`.
-    fn idle(&mut self, start: Time) {
-        if let Step::Wait { until, .. } = self.pump.step(None, self.network.clock.now()) {
-            self.wait(None, false, until.min(start));
-        }
-    }
-
-    /// A connection's life, from the handshake of versions to its end.
-    fn serve(&mut self, mut stream: Connected) {
-        let (connection, network) = (self.connection, self.network);
-        network.visit(|engine| engine.handle_connected(connection, network.clock.now()));
-        let reason = loop {
-            if network.is_stopping() {
-                break String::from("the producer was closed");
-            }
-            match self.pump.step(Some(&mut stream), network.clock.now()) {
-                Step::Wait { until, writable } => self.wait(Some(&stream.0), writable, until),
-                Step::Close(Error { message, .. }) => break message,
-            }
-        };
-        drop(stream);
-        self.pump.disconnect();
-        network.visit(|engine| engine.handle_disconnected(connection, &reason, network.clock.now()));
-    }
-
     /// The one place where the thread waits.
     fn wait(&self, socket: Option<&Socket>, writable: bool, until: Time) {
-        let Some(inbox) = self.network.accumulator.inbox(self.connection.0) else { return };
-        let now = self.network.clock.now();
-        if until > now && inbox.fall_asleep(until) {
-            if !self.network.is_stopping() {
-                self.wake.wait(socket, writable, until.finite().map(|until| until.since(now)));
-            }
-            inbox.stay_awake();
+        if self.life.fall_asleep(until) {
+            let now = self.network.clock.now();
+            self.wake.wait(socket, writable, until.finite().map(|until| until.since(now)));
+            self.life.wake_up();
         }
     }
 
@@ -152,18 +124,8 @@ impl Worker<'_> {
 
     /// Waits for the socket to be connected, or for anything else; does what is due for the partitions.
     fn meanwhile(&mut self, socket: Option<&Socket>, deadline: Time) -> Result<(), String> {
-        let now = self.network.clock.now();
-        if now >= deadline {
-            return Err(String::from("no answer in time"));
-        }
-        if self.network.is_stopping() {
-            return Err(String::from("the producer was closed"));
-        }
-        if let Step::Wait { until, .. } = self.pump.step(None, now) {
-            // A spurious moment in the past must not make this loop spin.
-            let until = until.max(now + Duration::from_micros(100));
-            self.wait(socket, true, until.min(deadline));
-        }
+        let until = self.life.meanwhile(deadline)?;
+        self.wait(socket, true, until);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What the network threads share: the engine under its one lock, and everything its decisions touch.
 
 use super::clock::Clock;
-use super::wake::Wake;
+use super::host::{Host, Threads};
 use crate::accumulator::{Accumulator, Batch, Collected, GivenUp, Inbox, Partition};
 use crate::code::{Code, Error, Outcome};
 use crate::delivery::{Completed, Deliveries};
@@ -13,8 +13,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::time::Time;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Parcel for Batch {
@@ -93,9 +92,7 @@ pub struct Network {
     stopping: AtomicBool,
     /// Nothing is sent any more: a fatal error, or a defect.
     finished: AtomicBool,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    /// By connection; each is set before its thread starts.
-    wakes: Mutex<Vec<Arc<OnceLock<Wake>>>>,
+    host: Box<dyn Host>,
     /// Splits that wait for memory of the reserve.
     splits: Mutex<VecDeque<(PartitionNumber, Batch)>>,
     split_waits: AtomicBool,
@@ -104,6 +101,19 @@ pub struct Network {
 impl Network {
     /// Starts the bootstrap thread; the others follow when a broker is needed.
     pub fn start(
+        config: NetworkConfig,
+        accumulator: Arc<Accumulator>,
+        deliveries: Arc<Deliveries>,
+        topics: Arc<dyn TopicBook>,
+        clock: Clock,
+    ) -> crate::code::Result<Arc<Self>> {
+        Self::start_on(Box::new(Threads::default()), config, accumulator, deliveries, topics, clock)
+    }
+
+    /// As [`Self::start`], but connections live elsewhere.
+    #[doc(hidden)]
+    pub fn start_on(
+        host: Box<dyn Host>,
         config: NetworkConfig,
         accumulator: Arc<Accumulator>,
         deliveries: Arc<Deliveries>,
@@ -120,8 +130,7 @@ impl Network {
             config,
             stopping: AtomicBool::new(false),
             finished: AtomicBool::new(false),
-            threads: Mutex::new(Vec::new()),
-            wakes: Mutex::new(Vec::new()),
+            host,
             splits: Mutex::new(VecDeque::new()),
             split_waits: AtomicBool::new(false),
         });
@@ -133,25 +142,12 @@ impl Network {
     }
 
     fn start_thread(self: &Arc<Self>, connection: ConnectionNumber) -> std::io::Result<()> {
-        let wake = Wake::new()?;
-        if let Some(place) = self.wakes.lock().get(connection.0 as usize) {
-            let _ = place.set(wake.clone());
-        }
-        let (body, on_panic) = (Arc::clone(self), Arc::clone(self));
-        let thread = crate::thread::start(
-            format!("kurier-io-{}", connection.0),
-            move || super::connection::run(&body, connection, &wake),
-            move || on_panic.fail("a network thread panicked"),
-        )?;
-        self.threads.lock().push(thread);
-        Ok(())
+        self.host.start(self, connection)
     }
 
     /// The list of the next connection's thread, which need not run yet: it looks there before it first sleeps.
     fn add_inbox(&self) {
-        let wake: Arc<OnceLock<Wake>> = Arc::default();
-        self.wakes.lock().push(Arc::clone(&wake));
-        self.accumulator.add_inbox(Arc::new(Inbox::new(Box::new(move || wake.get().map_or((), Wake::set)))));
+        self.accumulator.add_inbox(Arc::new(Inbox::new(self.host.waker())));
     }
 
     /// Calls the engine, then does what it wants done, with no lock held.
@@ -377,27 +373,35 @@ impl Network {
     /// Ends all threads and gives up whatever has no fate yet: so many records. Waits for no network; for running
     /// callbacks, yes.
     pub fn stop(self: &Arc<Self>) -> usize {
-        self.stopping.store(true, Ordering::Release);
-        loop {
-            for wake in self.wakes.lock().iter().filter_map(|wake| wake.get()) {
-                wake.set();
-            }
-            let Some(thread) = self.threads.lock().pop() else { break };
-            // A thread that ends by a panic has been dealt with where it panicked.
-            let _ = thread.join();
-        }
-        let mut records = self.purge(true, true);
+        self.begin_stop();
+        self.host.join();
         let patience = self.clock.now() + WRITER_PATIENCE;
+        self.end_stop(|| {
+            std::thread::yield_now();
+            self.clock.now() < patience
+        })
+    }
+
+    /// From now on no thread does anything but end.
+    #[doc(hidden)]
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// All threads have ended: gives up whatever has no fate yet. So many records. `waits`: for a writer that is still
+    /// inside a batch that was given up; false: no longer.
+    #[doc(hidden)]
+    pub fn end_stop(self: &Arc<Self>, waits: impl Fn() -> bool) -> usize {
+        let mut records = self.purge(true, true);
         for partition in self.accumulator.partitions() {
             // A send that had its place when the batch was given up is accepted: it gets its delivery too. It only has
             // to copy its bytes, and no thread is left that would look later. One that is stopped in there (by a
             // debugger, say) keeps its batch, and nobody waits for it.
             while let Some(mut collected) = partition.collect_abandoned(&self.accumulator) {
                 records += self.end_given_up(&mut collected);
-                if self.clock.now() >= patience {
+                if !waits() {
                     break;
                 }
-                std::thread::yield_now();
             }
         }
         let splits = std::mem::take(&mut *self.splits.lock());

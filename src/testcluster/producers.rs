@@ -43,7 +43,7 @@ struct Remembered {
     first: i32,
     last: i32,
     base_offset: i64,
-    append_time_ms: i64,
+    /// Its largest.
     timestamp_ms: i64,
 }
 
@@ -67,7 +67,7 @@ impl Producers {
             && let Some(known) =
                 producer.batches.iter().find(|known| known.first == batch.first && known.last == batch.last)
         {
-            return Verdict::Duplicate { base_offset: known.base_offset, append_time_ms: known.append_time_ms };
+            return Verdict::Duplicate { base_offset: known.base_offset, append_time_ms: known.timestamp_ms };
         }
         if batch.epoch < producer.epoch {
             return Verdict::Refuse(
@@ -86,7 +86,7 @@ impl Producers {
     }
 
     /// Remembers a batch that was appended; `timestamp_ms` is its largest.
-    pub(super) fn remember(&mut self, batch: Sequenced, base_offset: i64, append_time_ms: i64, timestamp_ms: i64) {
+    pub(super) fn remember(&mut self, batch: Sequenced, base_offset: i64, timestamp_ms: i64) {
         if self.0.len() >= PRODUCERS && !self.0.contains_key(&batch.producer_id) {
             self.0.pop_first();
         }
@@ -102,7 +102,7 @@ impl Producers {
             producer.batches.pop_front();
         }
         let (first, last) = (batch.first, batch.last);
-        producer.batches.push_back(Remembered { first, last, base_offset, append_time_ms, timestamp_ms });
+        producer.batches.push_back(Remembered { first, last, base_offset, timestamp_ms });
     }
 
     /// Forgets all producers.
@@ -147,7 +147,7 @@ mod tests {
     /// Appends what may be appended; panics on the rest.
     fn append(producers: &mut Producers, batch: Sequenced, offset: i64) {
         assert_eq!(producers.judge(batch), Verdict::Append, "{batch:?}");
-        producers.remember(batch, offset, -1, offset + 1000);
+        producers.remember(batch, offset, offset + 1000);
     }
 
     #[test]
@@ -158,7 +158,13 @@ mod tests {
         }
         for number in 1..6 {
             let found = producers.judge(batch(0, number * 10, 10));
-            assert_eq!(found, Verdict::Duplicate { base_offset: i64::from(number) * 10, append_time_ms: -1 });
+            assert_eq!(
+                found,
+                Verdict::Duplicate {
+                    base_offset: i64::from(number) * 10,
+                    append_time_ms: i64::from(number) * 10 + 1000
+                }
+            );
         }
         assert_eq!(refused(producers.judge(batch(0, 0, 10))), 45);
         assert_eq!(refused(producers.judge(batch(0, 50, 9))), 45, "cut differently, it is not the same batch");
@@ -196,7 +202,7 @@ mod tests {
         }
         producers.forget_but_last();
         assert_eq!(refused(producers.judge(batch(0, 1, 1))), 45);
-        assert_eq!(producers.judge(batch(0, 2, 1)), Verdict::Duplicate { base_offset: 2, append_time_ms: -1 });
+        assert_eq!(producers.judge(batch(0, 2, 1)), Verdict::Duplicate { base_offset: 2, append_time_ms: 1002 });
         append(&mut producers, batch(0, 3, 1), 3);
         producers.forget();
         append(&mut producers, batch(0, 1, 1), 4);
@@ -206,7 +212,7 @@ mod tests {
     fn memory_of_producers_is_bounded() {
         let mut producers = Producers::default();
         for producer_id in 0..PRODUCERS as i64 + 5 {
-            producers.remember(Sequenced { producer_id, ..batch(0, 0, 1) }, producer_id, -1, -1);
+            producers.remember(Sequenced { producer_id, ..batch(0, 0, 1) }, producer_id, -1);
         }
         assert_eq!(producers.0.len(), PRODUCERS);
     }

@@ -220,7 +220,7 @@ fn append_checked(partition: &mut Partition, batch: &Batch<'_>, place: &Place) -
     if let Some(sequenced) = sequenced {
         // As Kafka does (UnifiedLog.append): the answer to a repeat has the batch's largest timestamp, also where the
         // topic keeps the producer's.
-        partition.producers.remember(sequenced, base_offset, max_timestamp_ms, max_timestamp_ms);
+        partition.producers.remember(sequenced, base_offset, max_timestamp_ms);
     }
     ProducePartitionResponse { base_offset, log_append_time_ms: append_time_ms, log_start_offset, ..Default::default() }
 }

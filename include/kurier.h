@@ -62,8 +62,8 @@
 // kurier_record.flags: no delivery if its code would be OK.
 #define KURIER_RECORD_QUIET 4
 
-// kurier_delivery.outcome: the record was sent and may be in the log, at most once if `enable.idempotence` is true: its
-// time was over, it was purged, its retries were used up, or no broker can tell any more (acks=0: none ever does).
+// kurier_delivery.outcome: the record was sent and may be in the log, at most once if `enable.idempotence` is true:
+// its time was over, it was purged, its retries were used up, or no broker can tell any more (acks=0: none ever does).
 // Look into the log before sending it again. docs/outcomes.md lists every case.
 #define KURIER_OUTCOME_UNKNOWN 0
 

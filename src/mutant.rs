@@ -56,11 +56,45 @@ pub enum Mutant {
     AppendTimeDropped,
     /// What is in flight stays without a fate when it is purged.
     PurgeForgets,
+    /// A lingered batch that could not go out at once is forgotten.
+    OfferForgotten,
+    /// The packed word counts in its batch only: a sender that stood still takes a later batch for its own.
+    WordInBatch,
+    /// A span is published before it is written.
+    PublishBeforeWrite,
+    /// Whoever seals a batch waits for the senders that are still inside.
+    SealerWaits,
+    /// Timestamps count from the base of another batch.
+    BaseOfAnother,
+    /// The application's serializer runs while the sender holds a span.
+    SpanHeldBySerializer,
+    /// A batch that has failed gives its bytes away, although a request may still be writing them.
+    ReuseOnExpiry,
+    /// Memory of the reserve is never counted back.
+    ReserveLeaks,
+    /// A flush does not wait for the second half of a split (KAFKA-19479).
+    SplitNotPending,
+    /// A quiet record gets no delivery even when it failed.
+    QuietSwallowsErrors,
+    /// Only who lists a partition that stands in no list wakes its thread, whatever is due earlier since.
+    WakeOnlyWhenNew,
+    /// A network thread goes to sleep without saying so.
+    LostWakeUp,
+    /// The engine is not told that a batch never comes.
+    GapNotTold,
+    /// While a request is being written nothing is read.
+    WriteDoesNotRead,
+    /// The rest of a request goes out on the next connection.
+    OutputKept,
+    /// The beginning of an answer is kept for the next connection.
+    InputKept,
 }
 
 /// Where a sender can be made to stand still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
+    /// The application's serializer runs: this may take as long as it likes.
+    Serializer,
     /// It has read the partition's word and has not exchanged it yet.
     BeforeExchange,
     /// It has its span and has not written it yet.
@@ -88,6 +122,11 @@ mod chosen {
         CHOSEN.load(Ordering::Relaxed) == mutant as u8
     }
 
+    /// A thread waits for another without sleeping. That never ends where one thread runs at a time.
+    pub(crate) fn spin(what: &str) -> ! {
+        panic!("a thread spins for ever: {what}");
+    }
+
     type Hook = Box<dyn FnMut(Stop)>;
 
     thread_local! {
@@ -111,7 +150,7 @@ mod chosen {
 #[cfg(feature = "simulation")]
 pub use chosen::{at_stops, choose};
 #[cfg(feature = "simulation")]
-pub(crate) use chosen::{is, stop};
+pub(crate) use chosen::{is, spin, stop};
 
 /// Is this bug switched on?
 #[cfg(not(feature = "simulation"))]

@@ -57,6 +57,12 @@ impl Batch {
         Self { closed, wire: Arc::new(Mutex::new(wire)), max_timestamp_ms, partition, number }
     }
 
+    /// A seeded bug: see `Mutant::ReuseOnExpiry`.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn scribble(&self) {
+        self.closed.scribble();
+    }
+
     /// Number of records.
     #[must_use]
     pub fn records(&self) -> u32 {

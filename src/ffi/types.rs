@@ -85,8 +85,8 @@ pub const KURIER_RECORD_TIMESTAMP: u32 = 2;
 /// kurier_record.flags: no delivery if its code would be OK.
 pub const KURIER_RECORD_QUIET: u32 = 4;
 
-/// kurier_delivery.outcome: the record was sent and may be in the log, at most once if `enable.idempotence` is true: its
-/// time was over, it was purged, its retries were used up, or no broker can tell any more (acks=0: none ever does).
+/// kurier_delivery.outcome: the record was sent and may be in the log, at most once if `enable.idempotence` is true:
+/// its time was over, it was purged, its retries were used up, or no broker can tell any more (acks=0: none ever does).
 /// Look into the log before sending it again. docs/outcomes.md lists every case.
 pub const KURIER_OUTCOME_UNKNOWN: u8 = 0;
 /// kurier_delivery.outcome: the record is in the log, on all in-sync replicas (`acks=all`), once if idempotent.

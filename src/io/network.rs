@@ -8,6 +8,7 @@ use crate::delivery::{Completed, Deliveries};
 use crate::engine::{
     Action, ConnectionNumber, Engine, EngineConfig, Fate, Level, Parcel, PartitionNumber, TopicNumber,
 };
+use crate::mutant::{self, Mutant};
 use crate::protocol::compression::{Codec, Compressor};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::time::Time;
@@ -238,6 +239,10 @@ impl Network {
             self.finished.store(true, Ordering::Relaxed);
         }
         let Some(partition) = self.accumulator.partition(batch.partition) else { return };
+        #[cfg(feature = "simulation")]
+        if fate.code != Code::OK && mutant::is(Mutant::ReuseOnExpiry) {
+            batch.scribble();
+        }
         batch.forget_copy();
         self.deliveries.complete(Completed {
             topic: partition.topic,
@@ -273,6 +278,9 @@ impl Network {
 
     /// Hands what was taken out of a partition to the engine.
     pub(super) fn hand_over(engine: &mut Engine<Batch>, partition: u32, collected: &mut Collected, now: Time) {
+        if mutant::is(Mutant::GapNotTold) {
+            collected.gaps.clear();
+        }
         for gap in collected.gaps.drain(..) {
             engine.handle_gap(PartitionNumber(partition), gap, now);
         }

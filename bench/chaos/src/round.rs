@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::check::{Checker, Life, Topic, Verdict};
 use crate::driver::{Driver, Plan};
@@ -15,6 +15,7 @@ use crate::payload::Shape;
 use crate::programs::{Client, Program};
 use crate::random::Random;
 use crate::readback;
+use crate::scenario::now_ms;
 use crate::schedule::{BrokerSchedule, Means, NetworkSchedule};
 use crate::world::World;
 
@@ -74,11 +75,6 @@ fn settings(round: &Round) -> Settings {
     ];
     let pairs = choices.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Settings { pairs, delivery_timeout: Duration::from_millis(timeout_ms) }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_millis()).unwrap()
 }
 
 /// The lives of the producers of a run: one, and another after each SIGKILL.

@@ -118,7 +118,8 @@ pub fn run(world: &World, program: &Program, round: &Round) -> Outcome {
     let stalls = act(world, round, &topics, &lives);
 
     let mut lives = lives.into_inner().unwrap();
-    let has_ended = lives.now.end(settings.delivery_timeout + Duration::from_secs(60));
+    lives.now.stop();
+    let has_ended = lives.now.wait(settings.delivery_timeout + Duration::from_secs(60));
     let last = (lives.now.run, lives.now.journal().to_path_buf());
     drop(lives.now);
     let read = |(run, path): &(u32, PathBuf), is_killed| {

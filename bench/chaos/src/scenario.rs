@@ -83,8 +83,10 @@ pub fn finish(
     mut runners: Vec<Runner>,
     mut look: impl FnMut(Client, &Moment),
 ) -> Vec<(Client, Verdict)> {
+    // All at the same moment, so that all had the same time.
+    runners.iter_mut().for_each(|runner| runner.driver.stop());
     let finish = |runner: &mut Runner| {
-        let has_ended = runner.driver.end(DELIVERY_TIMEOUT + Duration::from_secs(60));
+        let has_ended = runner.driver.wait(DELIVERY_TIMEOUT + Duration::from_secs(60));
         if !has_ended {
             println!("{} did not end by itself", runner.client.name());
         }

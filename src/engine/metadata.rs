@@ -1,9 +1,11 @@
 //! Metadata and producer ids: asking for them, and what their answers change.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::backoff::backoff;
 use super::cluster::{self, Address};
+use super::connection::Link;
 use super::identity::ProducerIdentity;
 use super::inquiry::Inquiry;
 use super::sending::Partition;
@@ -19,6 +21,9 @@ use crate::time::Time;
 const PARTITIONS_MAX: usize = 1_000_000;
 /// A topic's answer may leave out this many partitions in a row; what comes behind a larger hole is ignored.
 const HOLE_MAX: usize = 1_024;
+/// While batches wait for a leader that is none or cannot be reached, its topic is asked for at least this often: the
+/// backoff's second would be most of a failover.
+const LEADER_MISSED_MAX: Duration = Duration::from_millis(250);
 /// `REBOOTSTRAP_REQUIRED` (KIP-1102).
 const REBOOTSTRAP_REQUIRED: i16 = 129;
 
@@ -87,7 +92,10 @@ impl<B: Parcel> Engine<B> {
         if let Some(error) = error.filter(tells) {
             self.actions.push_back(Action::TopicError(number, error));
         }
-        let soon = backoff(self.config.retry_backoff, failures, &mut self.random);
+        let mut soon = backoff(self.config.retry_backoff, failures, &mut self.random);
+        if !has_none {
+            soon = soon.min(LEADER_MISSED_MAX);
+        }
         if is_incomplete || is_stale {
             self.cluster.schedule(number, now + soon, true);
         } else {
@@ -132,9 +140,12 @@ impl<B: Parcel> Engine<B> {
                 partition.line.is_torn = true;
             }
             self.learn_leader(*number, leader, epoch, code, now);
-            let partition = self.partitions.get(number.0 as usize);
-            is_incomplete |= partition.is_some_and(|partition| {
-                partition.connection == ConnectionNumber::BOOTSTRAP && (partition.is_busy || !partition.has_been_led)
+            is_incomplete |= self.partitions.get(number.0 as usize).is_some_and(|partition| {
+                let has_none = partition.connection == ConnectionNumber::BOOTSTRAP;
+                let leader = self.connections.get(partition.connection.0 as usize);
+                // The cluster may name a dead leader for seconds, and another one at any moment.
+                let is_missed = leader.is_some_and(|leader| leader.failures > 0 && leader.link != Link::Ready);
+                has_none && !partition.has_been_led || (has_none || is_missed) && partition.is_busy
             });
         }
         is_incomplete

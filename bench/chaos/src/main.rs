@@ -6,6 +6,7 @@
 mod check;
 mod disk;
 mod driver;
+mod failover;
 mod faults;
 mod histogram;
 mod journal;
@@ -17,7 +18,9 @@ mod programs;
 mod proxy;
 mod random;
 mod readback;
+mod restart;
 mod round;
+mod scenario;
 mod schedule;
 mod table;
 mod world;
@@ -31,6 +34,8 @@ use round::{Outcome, Round};
 use world::World;
 
 const USAGE: &str = "chaos ci | soak HOURSh|MINUTESm [SEED] | compare SEED MINUTES | round SECONDS SEED [CLIENT]";
+const RESTARTS: u32 = 10;
+const KILLS: u32 = 8;
 const CI_SEED: u64 = 4;
 const CI_TIME: Duration = Duration::from_secs(600);
 const CI_KILLS: u64 = 30;
@@ -54,6 +59,13 @@ fn main() -> ExitCode {
         ["round", seconds, seed, "librdkafka"] => {
             number(seconds).zip(number(seed)).map(|(time, seed)| one(time, seed, Client::Librdkafka))
         }
+        ["restart"] => Some(restart::run(RESTARTS, &[])),
+        ["restart", times] => number(times).map(|times| restart::run(u32::try_from(times).unwrap(), &[])),
+        ["restart", times, "kurier"] => {
+            number(times).map(|times| restart::run(u32::try_from(times).unwrap(), &[Client::Kurier]))
+        }
+        ["failover"] => Some(failover::run(KILLS, &[])),
+        ["failover", times] => number(times).map(|times| failover::run(u32::try_from(times).unwrap(), &[])),
         _ => None,
     };
     match passed {

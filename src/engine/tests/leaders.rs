@@ -60,6 +60,24 @@ fn a_current_leader_that_is_older_unknown_or_nonsense_is_not_believed() {
 }
 
 #[test]
+fn a_new_leader_is_found_soon_after_the_cluster_names_it() {
+    // The dead one was asked for only when it was tried again, which comes to once a second.
+    let mut rig = Rig::up(config(), &[1]);
+    let old = rig.connection(0);
+    rig.broken.insert(old);
+    rig.send(0, 1);
+    rig.disconnect(old);
+    rig.advance(10 * SECOND);
+    let (count, attempts) = (rig.metadata_count, rig.attempts.len());
+    rig.advance(10 * SECOND);
+    assert!((35..60).contains(&(rig.metadata_count - count)), "{} in ten seconds", rig.metadata_count - count);
+    assert!(rig.attempts.len() - attempts <= 14, "the dead one is not tried more often for that");
+    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.advance(Duration::from_millis(255));
+    assert_eq!(rig.out(rig.connection(0)), [0]);
+}
+
+#[test]
 fn nothing_goes_to_a_new_leader_before_the_old_ones_requests_have_ended() {
     // Rule 11.
     let mut rig = Rig::up(config(), &[1]);

@@ -189,10 +189,10 @@ impl<B: Parcel> Engine<B> {
     /// Asks for the topics whose batches wait for this connection: they may be led by another broker by now.
     fn doubt_leaders(&mut self, number: ConnectionNumber, now: Time) {
         let Some(connection) = self.connections.get(number.0 as usize) else { return };
-        let mut topics: Vec<_> = connection
-            .timers
-            .iter()
-            .filter_map(|(_, partition)| self.partitions.get(partition.0 as usize).map(|partition| partition.topic))
+        // Who has a batch that is not handed in yet (it would not go out now) has no timer here.
+        let waiting = connection.timers.iter().map(|(_, partition)| partition).chain(&connection.offered);
+        let mut topics: Vec<_> = waiting
+            .filter_map(|partition| self.partitions.get(partition.0 as usize).map(|partition| partition.topic))
             .collect();
         topics.sort_unstable();
         topics.dedup();

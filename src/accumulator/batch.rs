@@ -111,6 +111,15 @@ impl Batch {
         *self.wire.lock() = Wire::Plain;
     }
 
+    /// Its form on the wire is undecided again. The copy is dropped with the answer.
+    pub(crate) fn undecide(&self) -> Option<Payload> {
+        let mut wire = self.wire.lock();
+        let Wire::Compressed(compressed) = &*wire else { return None };
+        let payload = Payload { closed: self.closed.clone(), compressed: Some(Arc::clone(compressed)) };
+        *wire = Wire::Undecided;
+        Some(payload)
+    }
+
     /// It has its fate: this handle needs no copy for the wire any more. (What others hold, a request perhaps, stays.)
     /// Deliveries may wait for long, and the reserve is what everything else has to be sent from.
     pub(crate) fn forget_copy(&mut self) {

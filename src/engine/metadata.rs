@@ -37,14 +37,14 @@ impl<B: Parcel> Engine<B> {
         now: Time,
     ) -> Result<(), Error> {
         if response.error_code == REBOOTSTRAP_REQUIRED {
-            self.cluster.unask(asked, now);
-            self.cluster.brokers.clear();
-            self.cluster.candidate = usize::MAX; // the next one is 0
-            return Err(Error::new(Code::UNREACHABLE, "the broker asks to begin at the bootstrap addresses again"));
+            return self.handle_rebootstrap_required(asked, now);
         }
         self.unreachable = None;
         self.cluster.is_asking = false;
-        self.cluster.learn_brokers(&response.brokers);
+        if self.cluster.learn_brokers(&response.brokers) {
+            let start = usize::try_from(self.random.next() >> 1).unwrap_or(0);
+            self.cluster.route.handle_answer(start);
+        }
         let mut answers: BTreeMap<TopicNumber, &MetadataTopic> = BTreeMap::new();
         for topic in &response.topics {
             let number = topic.name.as_deref().and_then(|name| self.cluster.names.get(name));
@@ -58,6 +58,34 @@ impl<B: Parcel> Engine<B> {
         }
         self.wake(ConnectionNumber::BOOTSTRAP);
         Ok(())
+    }
+
+    /// Error 129 (KIP-1102). An error: the connection has to be closed.
+    fn handle_rebootstrap_required(&mut self, asked: &[TopicNumber], now: Time) -> Result<(), Error> {
+        let number = ConnectionNumber::BOOTSTRAP;
+        if self.config.rebootstrap_after.is_none() {
+            // As in Java: an answer with nothing in it, and these brokers are asked again.
+            let topics = asked.iter().filter_map(|number| self.cluster.topics.get(number));
+            let failures = topics.map(|topic| topic.failures).max().unwrap_or(0).saturating_add(1);
+            for number in asked {
+                if let Some(topic) = self.cluster.topics.get_mut(number) {
+                    topic.failures = failures;
+                }
+            }
+            let due = now + backoff(self.config.retry_backoff, failures, &mut self.random);
+            self.cluster.unask(asked, due);
+            self.wake(number);
+            return Ok(());
+        }
+        self.cluster.unask(asked, now);
+        self.cluster.brokers.clear();
+        if let Some(connection) = self.connections.get_mut(number.0 as usize) {
+            // The backoff law holds for brokers that say nothing else, too.
+            connection.is_useful = false;
+            connection.failures = self.cluster.route.rebootstraps;
+        }
+        self.rebootstrap("a broker asks for it");
+        Err(Error::new(Code::UNREACHABLE, "the broker asks to begin at the bootstrap addresses again"))
     }
 
     /// One topic's answer; `None`: it was left out, which is treated as an unknown topic.

@@ -153,7 +153,7 @@ impl Network {
 
     /// Calls the engine, then does what it wants done, with no lock held.
     pub fn visit<R>(self: &Arc<Self>, call: impl FnOnce(&mut Engine<Batch>) -> R) -> R {
-        let mut actions = Vec::new();
+        let (mut actions, mut copies) = (Vec::new(), Vec::new());
         let mut engine = self.engine.lock();
         let answer = call(&mut engine);
         while let Some(action) = engine.poll_action() {
@@ -164,11 +164,14 @@ impl Network {
                 // In the engine's order, and there before a partition is led to it: else two threads that learn of
                 // two brokers at once would exchange their lists, and what is listed meanwhile would be lost.
                 Action::Start(_) => self.add_inbox(),
+                // Later, a request could have been built around its size already.
+                Action::Unprepare(batch) => copies.extend(batch.undecide()),
                 _ => {}
             }
             actions.push(action);
         }
         drop(engine);
+        drop(copies);
         for action in actions {
             self.perform(action);
         }
@@ -193,7 +196,7 @@ impl Network {
     fn perform(self: &Arc<Self>, action: Action<Batch>) {
         match action {
             Action::Fate(_, batch, fate) => self.complete(batch, fate),
-            Action::Released(batch) => drop(batch),
+            Action::Released(batch) | Action::Unprepare(batch) => drop(batch),
             Action::Split(partition, batch) => self.split(partition, batch),
             Action::Start(connection) => {
                 if let Err(error) = self.start_thread(connection) {

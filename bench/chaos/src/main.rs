@@ -33,7 +33,14 @@ use programs::Client;
 use round::{Outcome, Round};
 use world::World;
 
-const USAGE: &str = "chaos ci | soak HOURSh|MINUTESm [SEED] | compare SEED MINUTES | round SECONDS SEED [CLIENT]";
+const USAGE: &str = "\
+chaos ci
+chaos soak HOURSh|MINUTESm [SEED]
+chaos compare SEED MINUTES
+chaos restart [TIMES [CLIENT ...]]
+chaos failover [TIMES [CLIENT ...]]
+chaos round SECONDS SEED CLIENT
+clients: kurier librdkafka java franz-go";
 const RESTARTS: u32 = 10;
 const KILLS: u32 = 8;
 const CI_SEED: u64 = 4;
@@ -60,12 +67,9 @@ fn main() -> ExitCode {
             number(seconds).zip(number(seed)).map(|(time, seed)| one(time, seed, Client::Librdkafka))
         }
         ["restart"] => Some(restart::run(RESTARTS, &[])),
-        ["restart", times] => number(times).map(|times| restart::run(u32::try_from(times).unwrap(), &[])),
-        ["restart", times, "kurier"] => {
-            number(times).map(|times| restart::run(u32::try_from(times).unwrap(), &[Client::Kurier]))
-        }
+        ["restart", times, ref names @ ..] => many(times, names).map(|(times, names)| restart::run(times, &names)),
         ["failover"] => Some(failover::run(KILLS, &[])),
-        ["failover", times] => number(times).map(|times| failover::run(u32::try_from(times).unwrap(), &[])),
+        ["failover", times, ref names @ ..] => many(times, names).map(|(times, names)| failover::run(times, &names)),
         _ => None,
     };
     match passed {
@@ -76,6 +80,12 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// How often, and whose producers.
+fn many(times: &str, names: &[&str]) -> Option<(u32, Vec<Client>)> {
+    let names = names.iter().map(|name| Client::named(name)).collect::<Option<_>>()?;
+    Some((times.parse().ok()?, names))
 }
 
 /// `2h`, `90m`.

@@ -14,11 +14,10 @@ const VALUE_SIZE: usize = 48;
 const THREADS: usize = 2;
 pub const PARTITIONS: i32 = 3;
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
-const ALL: [Client; 4] = [Client::Kurier, Client::Librdkafka, Client::Java, Client::Franz];
 
 /// The drivers of as many of `wanted` (all, if empty) as can be built here; says which cannot.
 pub fn programs(world: &World, wanted: &[Client]) -> Vec<Program> {
-    let wanted = if wanted.is_empty() { &ALL[..] } else { wanted };
+    let wanted = if wanted.is_empty() { &Client::ALL[..] } else { wanted };
     let build = |client: &Client| match programs::build(*client, &world.kafka.class_path()) {
         Ok(program) => Some(program),
         Err(why) => {

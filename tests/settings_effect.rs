@@ -46,6 +46,7 @@ effects! {
     "client.id" wire::client_id "every request carries it";
     "acks" wire::acks "the number in the request; with 0 nobody knows the offset";
     "enable.idempotence" wire::enable_idempotence "a lost answer gives one record, not two";
+    "unknown.outcome" retrying::unknown_outcome "the record is there once and unknown, or twice and written";
     "max.in.flight.requests.per.connection" wire::max_in_flight "so many requests without an answer, and no more";
     "retries" retrying::retries "so many attempts and one";
     "retry.backoff.ms" retrying::retry_backoff "when the second attempt comes";

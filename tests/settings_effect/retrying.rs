@@ -29,6 +29,24 @@ pub(crate) fn retries() {
     }
 }
 
+/// Appended without an answer, then refused as out of order, by a broker that cannot tell what it has.
+pub(crate) fn unknown_outcome() {
+    for (policy, outcome, copies) in [("report", Outcome::Unknown, 1), ("resend", Outcome::Written, 2)] {
+        let cluster = cluster(
+            1,
+            &[
+                "create t 1",
+                "versions describe_producers 0 -1",
+                "fail produce REQUEST_TIMED_OUT 1 after_append",
+                "fail produce OUT_OF_ORDER_SEQUENCE_NUMBER 1",
+            ],
+        );
+        let delivery = send_wait(&producer(&cluster, &[&AT_ONCE[..], &[("unknown.outcome", policy)]].concat()), "t", 0);
+        assert_eq!(delivery.outcome, outcome as u8, "{policy}: {delivery:?}");
+        assert_eq!(values(&cluster, "t").len(), copies, "{policy}");
+    }
+}
+
 pub(crate) fn retry_backoff() {
     let at_once = cluster(1, &["create t 1", "fail produce NOT_LEADER_OR_FOLLOWER 1"]);
     let delivery = send_wait(&producer(&at_once, &AT_ONCE), "t", 0);

@@ -1,13 +1,27 @@
 //! Seeded bugs and stops, for the programme that proves that the simulation finds bugs (feature `simulation`).
 //! A normal build has none of them: [`is`] is `false` there, and [`stop`] is nothing.
 
-/// A bug that can be switched on, one at a time, while the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum Mutant {
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A bug that can be switched on, one at a time, while the program runs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Mutant {
+            /// Not a bug: what is chosen when none is.
+            None = 0,
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Mutant {
+            /// All bugs.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+mutants! {
     /// A partition asks for a new epoch where it should ask the broker first (rule 15).
-    BumpBeforeAsking = 1,
+    BumpBeforeAsking,
     /// A batch that the broker has is sent again under a new epoch.
     ResendAfterWritten,
     /// "The broker has it" is believed before the batch is known to be replicated.
@@ -113,9 +127,9 @@ mod chosen {
 
     static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
-    /// Switches a bug on, for the whole process; `None`: none.
-    pub fn choose(mutant: Option<Mutant>) {
-        CHOSEN.store(mutant.map_or(0, |mutant| mutant as u8), Ordering::Relaxed);
+    /// Switches a bug on, for the whole process.
+    pub fn choose(mutant: Mutant) {
+        CHOSEN.store(mutant as u8, Ordering::Relaxed);
     }
 
     pub(crate) fn is(mutant: Mutant) -> bool {

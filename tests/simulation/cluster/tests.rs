@@ -1,0 +1,1 @@
+//! The model itself: each rule of a broker in a few lines.

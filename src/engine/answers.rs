@@ -248,7 +248,7 @@ impl<B: Parcel> Engine<B> {
                     self.acknowledge(number, stamp, part.records, from);
                 }
                 let base_offset = if verdict == Verdict::Delivered { answer.base_offset.max(-1) } else { -1 };
-                let written = Written { base_offset, log_append_time_ms: answer.log_append_time_ms.max(-1) };
+                let written = Written { base_offset, log_append_time_ms: self.append_time_ms(&part, place, answer) };
                 if let Some(place) = place {
                     self.deliver(number, place, Some(written));
                 }
@@ -260,6 +260,19 @@ impl<B: Parcel> Engine<B> {
         }
         self.actions.push_back(Action::Released(part.parcel));
         self.settle(number, now);
+    }
+
+    /// The broker's timestamp of a batch, -1 if the records' own stand. A broker that recognises a repeat answers with
+    /// the batch's largest timestamp, whosever it is (Kafka's `UnifiedLog.append`): it is the broker's only if it is
+    /// another than the one that was sent.
+    fn append_time_ms(&self, part: &Part<B>, place: Option<usize>, answer: &ProducePartitionResponse) -> i64 {
+        let partition = self.partitions.get(part.partition.0 as usize);
+        let batch = place.and_then(|place| partition?.queue.get(place));
+        let may_be_repeat = batch.is_some_and(|batch| batch.attempts > 1);
+        if may_be_repeat && answer.log_append_time_ms == part.parcel.max_timestamp_ms() {
+            return -1;
+        }
+        answer.log_append_time_ms.max(-1)
     }
 
     /// An answer that is an error.

@@ -141,7 +141,8 @@ impl World {
                 if self.violation.is_some() {
                     return;
                 }
-                self.probe_once(topic, &partition, true);
+                // Without acknowledgements a dead connection is not noticed: what it swallows is nobody's fault.
+                self.probe_once(topic, &partition, self.plan.engine.acks != 0);
             }
         }
         if self.violation.is_none() {
@@ -163,7 +164,10 @@ impl World {
             return true;
         }
         let started = self.now;
-        let ways = Duration::from_nanos(self.plan.distance.end() * 12 + self.plan.latency.end() * 20);
+        // What does not fit into the socket's buffer takes its way after what was there before.
+        let bytes = self.shop.content(number, topic, partition.index).bytes() + 500;
+        let ways = 12 + 2 * (bytes / self.plan.socket_bytes) as u64;
+        let ways = Duration::from_nanos(self.plan.distance.end() * ways + self.plan.latency.end() * (ways + 10));
         let brisk = self.plan.limits.linger + ways + BRISK + self.cluster_slowness();
         let patience = if is_strict { brisk } else { self.plan.engine.delivery_timeout + Duration::from_secs(1) };
         let fate = |world: &Self| world.shop.ledger.lock().unwrap().get(number).and_then(|entry| entry.fate);

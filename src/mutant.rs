@@ -12,6 +12,50 @@ pub enum Mutant {
     ResendAfterWritten,
     /// "The broker has it" is believed before the batch is known to be replicated.
     WrittenWithoutProof,
+    /// A partition that needs a new epoch takes it for the whole producer (librdkafka issue 4953).
+    ProducerWideBump,
+    /// A new epoch begins while requests of the old one are still out.
+    BumpWithoutDrain,
+    /// Sequences go below zero after 2^31-1.
+    SequenceWrap,
+    /// A batch that comes back goes to the end of the queue.
+    RetryReorders,
+    /// A retry gives a batch another delivery timeout.
+    DeadlineRestarts,
+    /// A late answer gives a second fate.
+    DoubleFate,
+    /// More than one request is out before a leader has accepted one (franz-go issue 223).
+    PipelineBeforeAccepted,
+    /// A new leader is sent batches while the old one still has some.
+    NewLeaderAtOnce,
+    /// After a batch without a known outcome those behind it are moved down.
+    SequencesMoveDown,
+    /// The sequences of an expired batch are given to the next one.
+    SequenceReuse,
+    /// A batch that expires while a request holds it counts as not written.
+    ExpiryMeansNotWritten,
+    /// An answer like `NOT_ENOUGH_REPLICAS_AFTER_APPEND` counts as a refusal.
+    AppendedMeansRefused,
+    /// A partition that a response leaves out counts as written.
+    OmittedMeansWritten,
+    /// An answer is taken for that of the oldest request, whatever number it has.
+    AnyCorrelation,
+    /// The halves of a split change places.
+    SplitSwaps,
+    /// The second half of a split gets no fate.
+    SplitLosesTail,
+    /// Eight requests of a partition are out at once.
+    EightInFlight,
+    /// A broker may silence a connection for as long as it likes.
+    ThrottleForever,
+    /// Nobody wakes a connection when its silence is over.
+    ThrottleSleeps,
+    /// The answers of a response are taken in the order of the request.
+    AnswersByPlace,
+    /// The broker's timestamp of a `LogAppendTime` topic is dropped.
+    AppendTimeDropped,
+    /// What is in flight stays without a fate when it is purged.
+    PurgeForgets,
 }
 
 /// Where a sender can be made to stand still.

@@ -8,7 +8,9 @@ use super::sending::State;
 use super::verdict::{Verdict, may_be_appended, verdict};
 use super::{Action, ConnectionNumber, Engine, Level, Parcel, PartitionNumber, TopicNumber};
 use crate::code::{Code, Error};
+use crate::mutant::{self, Mutant};
 use crate::protocol::messages::api_versions::ApiVersionsResponse;
+use crate::protocol::messages::describe_producers::DescribeProducersResponse;
 use crate::protocol::messages::header::{correlation_id, decode_response_header};
 use crate::protocol::messages::init_producer_id::InitProducerIdResponse;
 use crate::protocol::messages::metadata::MetadataResponse;
@@ -29,6 +31,7 @@ enum Answer {
     Versions(ApiVersionsResponse),
     Metadata(MetadataResponse),
     Identity(InitProducerIdResponse),
+    Producers(DescribeProducersResponse),
     Produce(ProduceResponse),
 }
 
@@ -125,6 +128,10 @@ impl<B: Parcel> Engine<B> {
                 self.handle_metadata(version, &topics, &response, now)
             }
             (Ask::Identity { .. }, Answer::Identity(response)) => self.handle_identity(&response, now),
+            (Ask::Producers { asked }, Answer::Producers(response)) => {
+                self.handle_producers(number, &asked, &response, now);
+                Ok(())
+            }
             (Ask::Produce { version, parts }, Answer::Produce(response)) => {
                 if !flight.is_written {
                     // It was answered before all of it had left: its bytes are still being written.
@@ -146,12 +153,14 @@ impl<B: Parcel> Engine<B> {
             (Ask::Versions { version }, Answer::Versions(response)) => (response.throttle_time_ms, *version, 2),
             (Ask::Metadata { version, .. }, Answer::Metadata(response)) => (response.throttle_time_ms, *version, 6),
             (Ask::Identity { version }, Answer::Identity(response)) => (response.throttle_time_ms, *version, 1),
+            (Ask::Producers { .. }, Answer::Producers(response)) => (response.throttle_time_ms, 0, 0),
             (Ask::Produce { version, .. }, Answer::Produce(response)) => (response.throttle_time_ms, *version, 6),
             _ => return,
         };
         let Some(millis) = u64::try_from(millis).ok().filter(|millis| *millis > 0 && version >= from) else { return };
         // A hostile 2^31-1 must not stop a producer for 25 days.
-        let wait = std::time::Duration::from_millis(millis).min(self.config.throttle_max);
+        let wait = std::time::Duration::from_millis(millis);
+        let wait = if mutant::is(Mutant::ThrottleForever) { wait } else { wait.min(self.config.throttle_max) };
         if let Some(connection) = self.connections.get_mut(number.0 as usize) {
             connection.mute(now + wait, now);
             let line = format!("{}:{} throttles for {millis} ms", connection.host, connection.port);
@@ -205,7 +214,10 @@ impl<B: Parcel> Engine<B> {
             let found = if version >= 13 { ids.get(&topic.topic_id) } else { self.cluster.names.get(&topic.name) };
             let found = found.copied();
             for answer in &topic.partitions {
-                let place = found.and_then(|topic| keys.binary_search(&(topic, answer.index)).ok());
+                let mut place = found.and_then(|topic| keys.binary_search(&(topic, answer.index)).ok());
+                if mutant::is(Mutant::AnswersByPlace) {
+                    place = parts.iter().position(Option::is_some);
+                }
                 match place.and_then(|place| parts.get_mut(place)).and_then(Option::take) {
                     Some(part) => self.handle_part(number, part, answer, &response.node_endpoints, now),
                     None => foreign += 1,
@@ -214,6 +226,13 @@ impl<B: Parcel> Engine<B> {
         }
         if foreign > 0 {
             self.log(Level::Warn, format!("a produce answer has {foreign} partitions that were not asked or twice"));
+        }
+        if mutant::is(Mutant::OmittedMeansWritten) {
+            for part in parts.into_iter().flatten() {
+                let answer = ProducePartitionResponse { index: part.index, base_offset: -1, ..Default::default() };
+                self.handle_part(number, part, &answer, &[], now);
+            }
+            return;
         }
         for part in parts.into_iter().flatten() {
             self.handle_unanswered(number, part, now);
@@ -239,21 +258,26 @@ impl<B: Parcel> Engine<B> {
         let number = part.partition;
         let place = self.land(&part);
         let verdict = verdict(answer.error_code, part.stamp.is_some());
+        let is_proof = self.end_proof(number, part.serial);
         if answer.error_code != 0 {
             self.learn_current_leader(number, answer.current_leader, endpoints, now);
         }
         match (verdict, place) {
             (Verdict::Delivered | Verdict::DeliveredBefore, _) => {
-                if let Some(stamp) = part.stamp {
-                    self.acknowledge(number, stamp, part.records, from);
-                }
                 let base_offset = if verdict == Verdict::Delivered { answer.base_offset.max(-1) } else { -1 };
-                let written = Written { base_offset, log_append_time_ms: self.append_time_ms(&part, place, answer) };
-                if let Some(place) = place {
+                self.acknowledge(&part, base_offset, place, from);
+                let written = Written { base_offset, log_append_time_ms: answer.log_append_time_ms.max(-1) };
+                if place.is_none() && mutant::is(Mutant::DoubleFate) {
+                    self.refuse(number, part.parcel.clone(), Doom { code: Code::TIMED_OUT, broker_code: 0 });
+                }
+                if let Some(mut place) = place {
+                    if is_proof && self.handle_proof(number, place) {
+                        place = 0;
+                    }
                     self.deliver(number, place, Some(written));
                 }
             }
-            (_, Some(place)) => self.handle_refused(number, place, verdict, answer, from, now),
+            (_, Some(place)) => self.handle_refused(number, place, verdict, is_proof, answer, from, now),
             // Its fate was decided before; what this error means for its sequence, `settle` finds out.
             (Verdict::Fatal(_), None) => self.end(answer.error_code, "a broker refuses this producer", now),
             (_, None) => {}
@@ -262,25 +286,13 @@ impl<B: Parcel> Engine<B> {
         self.settle(number, now);
     }
 
-    /// The broker's timestamp of a batch, -1 if the records' own stand. A broker that recognises a repeat answers with
-    /// the batch's largest timestamp, whosever it is (Kafka's `UnifiedLog.append`): it is the broker's only if it is
-    /// another than the one that was sent.
-    fn append_time_ms(&self, part: &Part<B>, place: Option<usize>, answer: &ProducePartitionResponse) -> i64 {
-        let partition = self.partitions.get(part.partition.0 as usize);
-        let batch = place.and_then(|place| partition?.queue.get(place));
-        let may_be_repeat = batch.is_some_and(|batch| batch.attempts > 1);
-        if may_be_repeat && answer.log_append_time_ms == part.parcel.max_timestamp_ms() {
-            return -1;
-        }
-        answer.log_append_time_ms.max(-1)
-    }
-
     /// An answer that is an error.
     fn handle_refused(
         &mut self,
         number: PartitionNumber,
         place: usize,
         verdict: Verdict,
+        is_proof: bool,
         answer: &ProducePartitionResponse,
         from: ConnectionNumber,
         now: Time,
@@ -290,7 +302,7 @@ impl<B: Parcel> Engine<B> {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let Some(batch) = partition.queue.get_mut(place) else { return };
         batch.state = State::Queued;
-        batch.open |= may_be_appended(code, acks);
+        batch.open |= may_be_appended(code, acks) && !mutant::is(Mutant::AppendedMeansRefused);
         batch.last_code = code;
         let records = batch.parcel.records();
         let is_over = batch.parcel.opened() + self.config.delivery_timeout <= now;
@@ -306,7 +318,7 @@ impl<B: Parcel> Engine<B> {
                 // Rule 5. Something before it is unfinished: that is why, and it will be right when that has
                 // ended. Nothing before it: nobody will ever fill the gap. (The first unfinished batch is
                 // Java's "next expected", or the one right after an expired one, rule 8.)
-                if place == 0 {
+                if place == 0 || is_proof {
                     partition.line.bump = partition.line.bump.or(Some(code));
                 }
                 self.retry(number, place, code, false, from, now);
@@ -349,7 +361,7 @@ fn record_codes(answer: &ProducePartitionResponse, records: u32) -> Vec<(u32, i1
 fn decode<B>(flight: &Flight<B>, frame: &[u8]) -> Result<Answer, Error> {
     let malformed = |reason: Malformed| Error::new(Code::UNREACHABLE, format!("the broker's answer is {reason}"));
     let answered = correlation_id(frame).map_err(malformed)?;
-    if answered != flight.correlation_id {
+    if answered != flight.correlation_id && !mutant::is(Mutant::AnyCorrelation) {
         let message = format!("the broker answered request {answered} where {} was next", flight.correlation_id);
         return Err(Error::new(Code::UNREACHABLE, message));
     }
@@ -358,6 +370,7 @@ fn decode<B>(flight: &Flight<B>, frame: &[u8]) -> Result<Answer, Error> {
         Ask::Versions { version } => (ApiKey::ApiVersions, *version),
         Ask::Metadata { version, .. } => (ApiKey::Metadata, *version),
         Ask::Identity { version } => (ApiKey::InitProducerId, *version),
+        Ask::Producers { .. } => (ApiKey::DescribeProducers, 0),
         Ask::Produce { version, .. } => (ApiKey::Produce, *version),
     };
     decode_response_header(api, version, &mut reader).map_err(malformed)?;
@@ -365,6 +378,7 @@ fn decode<B>(flight: &Flight<B>, frame: &[u8]) -> Result<Answer, Error> {
         Ask::Versions { .. } => ApiVersionsResponse::decode(version, &mut reader).map(Answer::Versions),
         Ask::Metadata { .. } => MetadataResponse::decode(version, &mut reader).map(Answer::Metadata),
         Ask::Identity { .. } => InitProducerIdResponse::decode(version, &mut reader).map(Answer::Identity),
+        Ask::Producers { .. } => DescribeProducersResponse::decode(version, &mut reader).map(Answer::Producers),
         Ask::Produce { .. } => ProduceResponse::decode(version, &mut reader).map(Answer::Produce),
     }
     .map_err(malformed)

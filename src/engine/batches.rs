@@ -4,6 +4,7 @@ use super::fates::Doom;
 use super::sending::{Next, State};
 use super::{Action, ConnectionNumber, Engine, Level, Parcel, PartitionNumber, TopicNumber};
 use crate::code::Code;
+use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
 impl<B: Parcel> Engine<B> {
@@ -120,7 +121,12 @@ impl<B: Parcel> Engine<B> {
         if let Some(stamp) = &mut tail.stamp {
             stamp.first = super::identity::sequence_add(stamp.first, head.parcel.records());
         }
-        partition.queue.insert(place, tail);
+        if mutant::is(Mutant::SplitSwaps) {
+            std::mem::swap(&mut head, &mut tail);
+        }
+        if !mutant::is(Mutant::SplitLosesTail) {
+            partition.queue.insert(place, tail);
+        }
         partition.queue.insert(place, head);
         self.actions.push_back(Action::Released(parent.parcel));
         if let Some(doom) = parent.doom {
@@ -158,15 +164,9 @@ impl<B: Parcel> Engine<B> {
                 continue;
             }
             let doom = Doom { code: Code::PURGED, broker_code: 0 };
-            records +=
-                self.fail_where(
-                    number,
-                    queued,
-                    doom,
-                    |batch| {
-                        if batch.state == State::Flying { in_flight } else { queued }
-                    },
-                );
+            records += self.fail_where(number, queued, doom, |batch| {
+                if batch.state != State::Flying { queued } else { in_flight && !mutant::is(Mutant::PurgeForgets) }
+            });
             self.settle(number, now);
         }
         records

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::mutant::{self, Mutant};
+
 /// What the engine has to know. Kafka's names are in the comments.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -21,6 +23,9 @@ pub struct EngineConfig {
     pub in_flight_max: usize,
     /// `max.request.size`: a request takes batches up to this, at least one.
     pub request_bytes_max: usize,
+    /// `unknown.outcome`=`resend`: a batch that the log may have is sent again under a new epoch, as the Java producer
+    /// does, where nobody can tell; else it ends with an unknown outcome.
+    pub resend_unknown: bool,
     /// `retries` of one batch.
     pub retries: u32,
     /// `retry.backoff.ms` and `retry.backoff.max.ms`.
@@ -39,6 +44,9 @@ pub struct EngineConfig {
     pub metadata_idle_max: Duration,
     /// `connections.max.idle.ms`; `None`: never.
     pub connection_idle_max: Option<Duration>,
+    /// Where sequences begin under a new producer id: any will do for one that no broker knows. Not 0 only where the
+    /// wrap at 2^31 is to be seen soon.
+    pub first_sequence: i32,
     /// `allow.auto.create.topics`.
     pub topic_auto_creation: bool,
     /// No broker silences a connection for longer than this, whatever it says.
@@ -57,6 +65,7 @@ impl Default for EngineConfig {
             idempotent: true,
             in_flight_max: 5,
             request_bytes_max: 1_048_576,
+            resend_unknown: false,
             retries: u32::MAX,
             retry_backoff: (millis(100), millis(1_000)),
             reconnect_backoff: (millis(50), millis(1_000)),
@@ -66,6 +75,7 @@ impl Default for EngineConfig {
             metadata_age_max: millis(300_000),
             metadata_idle_max: millis(300_000),
             connection_idle_max: Some(millis(540_000)),
+            first_sequence: 0,
             topic_auto_creation: true,
             throttle_max: millis(30_000),
         }
@@ -80,6 +90,7 @@ impl EngineConfig {
 
     /// How many requests of one partition may be out: the broker remembers five batches (rule 2).
     pub(super) fn partition_in_flight_max(&self) -> usize {
-        if self.is_idempotent() { self.in_flight_max.clamp(1, 5) } else { self.in_flight_max.max(1) }
+        let most = if mutant::is(Mutant::EightInFlight) { 8 } else { 5 };
+        if self.is_idempotent() { self.in_flight_max.clamp(1, most) } else { self.in_flight_max.max(1) }
     }
 }

@@ -3,9 +3,10 @@
 use super::backoff::backoff;
 use super::connection::{Ask, Connection, Link, Part};
 use super::fates::Doom;
-use super::sending::State;
+use super::sending::{Partition, State};
 use super::{Action, Connect, ConnectionNumber, Engine, Level, Parcel, PartitionNumber};
 use crate::code::{Code, Error};
+use crate::mutant::{self, Mutant};
 use crate::protocol::messages::ApiKey;
 use crate::time::Time;
 
@@ -73,6 +74,7 @@ impl<B: Parcel> Engine<B> {
                 Ask::Versions { .. } => {}
                 Ask::Metadata { topics, .. } => self.cluster.unask(&topics, now),
                 Ask::Identity { .. } => self.identity.asking = false,
+                Ask::Producers { asked } => self.handle_not_answered(number, &asked, now),
                 Ask::Produce { parts, .. } => {
                     for part in parts {
                         self.handle_unanswered(number, part, now);
@@ -85,6 +87,7 @@ impl<B: Parcel> Engine<B> {
     /// A batch was sent and no answer will come: it may be in the log.
     pub(super) fn handle_unanswered(&mut self, from: ConnectionNumber, part: Part<B>, now: Time) {
         let number = part.partition;
+        self.end_proof(number, part.serial);
         if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
             partition.in_flight = partition.in_flight.saturating_sub(1);
             if let Some(place) = partition.place(part.serial) {
@@ -117,7 +120,12 @@ impl<B: Parcel> Engine<B> {
             batch.last_code = code;
         }
         let broker_code = batch.last_code;
-        if batch.parcel.opened() + self.config.delivery_timeout <= now {
+        let is_over = Partition::deadline(batch, self.config.delivery_timeout) <= now;
+        if mutant::is(Mutant::RetryReorders) {
+            batch.stamp = None;
+            return partition.queue.rotate_left(place + 1);
+        }
+        if is_over {
             self.fail(number, place, Doom { code: Code::TIMED_OUT, broker_code }, Vec::new());
         } else if batch.retries > self.config.retries {
             let code = if broker_code == 0 { Code::UNREACHABLE } else { Code::REJECTED };

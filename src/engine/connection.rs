@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::identity::Stamp;
+use super::identity::{ProducerIdentity, Stamp};
 use super::{PartitionNumber, TopicNumber};
 use crate::code::Error;
 use crate::protocol::messages::api_versions::ApiRange;
@@ -37,6 +37,16 @@ pub(super) struct Part<B> {
     pub(super) parcel: B,
 }
 
+/// A partition in a question about its producers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inquired {
+    pub(super) partition: PartitionNumber,
+    pub(super) topic: TopicNumber,
+    pub(super) index: i32,
+    /// Under which the batches are that it is about.
+    pub(super) identity: ProducerIdentity,
+}
+
 /// What a request asked.
 #[derive(Debug)]
 pub(super) enum Ask<B> {
@@ -49,6 +59,10 @@ pub(super) enum Ask<B> {
     },
     Identity {
         version: i16,
+    },
+    /// Which partitions' producers the leader was asked for, in order of topic and index.
+    Producers {
+        asked: Vec<Inquired>,
     },
     /// `parts` in order of topic and index.
     Produce {
@@ -95,6 +109,8 @@ pub(super) struct Connection<B> {
     pub(super) ready: BTreeMap<u64, PartitionNumber>,
     /// Partitions whose offered batch may go.
     pub(super) offered: BTreeSet<PartitionNumber>,
+    /// Partitions whose leader is to be asked what it has of them.
+    pub(super) asking: BTreeSet<PartitionNumber>,
     pub(super) timers: BTreeSet<(Time, PartitionNumber)>,
     /// How many partitions need it.
     pub(super) busy: usize,
@@ -125,6 +141,7 @@ impl<B> Connection<B> {
             closing: None,
             ready: BTreeMap::new(),
             offered: BTreeSet::new(),
+            asking: BTreeSet::new(),
             timers: BTreeSet::new(),
             busy: 0,
             used: Time::ZERO,

@@ -1,9 +1,11 @@
 //! How batches end, and what their end means for the sequence of their partition.
 
-use super::identity::Stamp;
+use super::connection::Part;
+use super::inquiry::Inquiry;
 use super::sending::{Batch, Next, State};
 use super::{Action, ConnectionNumber, Engine, Fate, Level, Parcel, PartitionNumber};
 use crate::code::{Code, Outcome};
+use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
 /// What a batch ends with; the outcome follows from what happened to it.
@@ -20,6 +22,11 @@ pub(super) struct Written {
     pub(super) log_append_time_ms: i64,
 }
 
+impl Written {
+    /// In the log, at an offset that nobody told.
+    pub(super) const SOMEWHERE: Self = Self { base_offset: -1, log_append_time_ms: -1 };
+}
+
 fn attempts(count: u32) -> u8 {
     u8::try_from(count).unwrap_or(u8::MAX)
 }
@@ -34,8 +41,23 @@ impl<B: Parcel> Engine<B> {
             return;
         }
         let Some(batch) = partition.queue.remove(place) else { return };
-        let outcome = if batch.open || batch.state == State::Flying { Outcome::Unknown } else { Outcome::NotWritten };
-        if batch.stamp.is_some() {
+        if partition.line.inquiry == Inquiry::Proving(batch.serial) {
+            partition.line.inquiry = Inquiry::None;
+        }
+        let is_flying = batch.state == State::Flying && !mutant::is(Mutant::ExpiryMeansNotWritten);
+        let outcome = if batch.open || is_flying { Outcome::Unknown } else { Outcome::NotWritten };
+        if let Some(stamp) = batch.stamp {
+            if mutant::is(Mutant::SequencesMoveDown) {
+                let records = batch.parcel.records();
+                partition
+                    .queue
+                    .iter_mut()
+                    .filter_map(|batch| batch.stamp.as_mut())
+                    .for_each(|stamp| stamp.first -= records.cast_signed());
+            }
+            if mutant::is(Mutant::SequenceReuse) && !partition.has_stamped() {
+                partition.line.next = stamp.first;
+            }
             match outcome {
                 // Rule 8: only when nothing is in flight it can be told what became of its sequence.
                 Outcome::Unknown => partition.line.unresolved = true,
@@ -59,12 +81,18 @@ impl<B: Parcel> Engine<B> {
     pub(super) fn deliver(&mut self, number: PartitionNumber, place: usize, written: Option<Written>) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let Some(batch) = partition.queue.remove(place) else { return };
+        // A broker that knows a batch again answers with that batch's largest timestamp as the time of its appending,
+        // whatever the topic's timestamp type is (UnifiedLog.append): then the records' own timestamps stand.
+        let is_known_again = |time_ms: &i64| batch.attempts > 1 && *time_ms == batch.parcel.max_timestamp_ms();
+        let log_append_time_ms = written.map(|written| written.log_append_time_ms);
         let fate = Fate {
             code: Code::OK,
             broker_code: 0,
             outcome: if written.is_some() { Outcome::Written } else { Outcome::Unknown },
             base_offset: written.map_or(-1, |written| written.base_offset),
-            log_append_time_ms: written.map_or(-1, |written| written.log_append_time_ms),
+            log_append_time_ms: log_append_time_ms
+                .filter(|time_ms| !is_known_again(time_ms) && !mutant::is(Mutant::AppendTimeDropped))
+                .unwrap_or(-1),
             attempts: attempts(batch.attempts),
             record_codes: Vec::new(),
         };
@@ -134,18 +162,24 @@ impl<B: Parcel> Engine<B> {
     /// Decides about a new epoch when nothing of the partition is on the wire any more (rules 7, 8 and 14).
     fn resolve(&mut self, number: PartitionNumber) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        if partition.in_flight > 0 {
+        if partition.in_flight > 0 && !mutant::is(Mutant::BumpWithoutDrain) {
             return;
         }
         partition.retrying = false;
-        if let Some(code) = partition.line.bump {
-            self.bump(number, code);
-        } else if partition.line.unresolved && !partition.has_stamped() {
-            if partition.line.is_complete() {
-                partition.line.unresolved = false;
-            } else {
-                self.bump(number, 0);
-            }
+        let is_unresolved = partition.line.unresolved && !partition.has_stamped();
+        if is_unresolved && partition.line.bump.is_none() && partition.line.is_complete() {
+            partition.line.unresolved = false;
+        }
+        let needs_decision = partition.line.bump.is_some() || (partition.line.unresolved && is_unresolved);
+        let is_asking = matches!(partition.line.inquiry, Inquiry::Wanted | Inquiry::Asked(_));
+        if !needs_decision || is_asking || self.is_splitting(number) || self.deliver_overtaken(number) {
+            return;
+        }
+        if self.is_worth_asking(number) {
+            self.want_to_ask(number);
+        } else {
+            let code = self.partitions.get(number.0 as usize).and_then(|partition| partition.line.bump);
+            self.bump(number, code.unwrap_or(0));
         }
     }
 
@@ -156,18 +190,21 @@ impl<B: Parcel> Engine<B> {
     /// it under the new one: it ends here with an unknown outcome, never as a silent second copy. (Java
     /// rewrites and resends it: 2,801 of 310,000 records twice in three broker restarts; librdkafka issue
     /// 4953 reports the same from a leader change.)
-    fn bump(&mut self, number: PartitionNumber, code: i16) {
-        let open: Vec<u64> = match self.partitions.get(number.0 as usize) {
-            Some(partition) => {
-                let stamped = partition.queue.iter().take_while(|batch| batch.stamp.is_some());
-                stamped.filter(|batch| batch.open).map(|batch| batch.serial).collect()
-            }
-            None => return,
-        };
+    pub(super) fn bump(&mut self, number: PartitionNumber, code: i16) {
+        let Some(partition) = self.partitions.get(number.0 as usize) else { return };
+        let resends = self.config.resend_unknown;
+        let open = partition.stamped().filter(|batch| batch.open && !resends).map(|batch| batch.serial);
+        let open: Vec<u64> = open.collect();
         for serial in open {
             let place = self.partitions.get(number.0 as usize).and_then(|partition| partition.place(serial));
             if let Some(place) = place {
                 self.fail(number, place, Doom { code: Code::REJECTED, broker_code: code }, Vec::new());
+            }
+        }
+        if mutant::is(Mutant::ProducerWideBump) {
+            for other in &mut self.partitions {
+                other.queue.iter_mut().for_each(|batch| batch.stamp = None);
+                other.line.restart();
             }
         }
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
@@ -178,7 +215,7 @@ impl<B: Parcel> Engine<B> {
         if partition.line.generation == self.identity.generation {
             self.identity.bump();
         }
-        partition.line.restart(None, 0);
+        partition.line.restart();
         let what = match self.identity.current {
             Some(identity) => format!("epoch {}", identity.epoch),
             None => "a new producer id".into(),
@@ -251,6 +288,15 @@ impl<B: Parcel> Engine<B> {
             }
             _ => {}
         }
+        let asks = partition.line.inquiry == Inquiry::Wanted
+            && partition.in_flight == 0
+            && partition.backoff_until <= now
+            && partition.connection != ConnectionNumber::BOOTSTRAP;
+        if asks {
+            is_changed |= connection.asking.insert(number);
+        } else {
+            connection.asking.remove(&number);
+        }
         if next == Next::Room && partition.is_offered {
             is_changed |= connection.offered.insert(number);
         } else {
@@ -263,9 +309,17 @@ impl<B: Parcel> Engine<B> {
     }
 
     /// A batch of the partition is in the log: the sequence goes on, and this leader knows the producer id.
-    pub(super) fn acknowledge(&mut self, number: PartitionNumber, stamp: Stamp, records: u32, from: ConnectionNumber) {
-        if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
-            partition.line.acknowledge(stamp, records);
+    /// `place`: where it stands in the queue, if it still does.
+    pub(super) fn acknowledge(
+        &mut self,
+        part: &Part<B>,
+        base_offset: i64,
+        place: Option<usize>,
+        from: ConnectionNumber,
+    ) {
+        let Some(stamp) = part.stamp else { return };
+        if let Some(partition) = self.partitions.get_mut(part.partition.0 as usize) {
+            partition.line.acknowledge(stamp, part.records, base_offset, place == Some(0));
             if partition.connection == from && partition.line.identity == Some(stamp.identity) {
                 partition.line.proven = true;
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::backoff::backoff;
 use super::cluster::{self, Address};
 use super::identity::ProducerIdentity;
+use super::inquiry::Inquiry;
 use super::sending::Partition;
 use super::verdict::is_identity_retriable;
 use super::{Action, ConnectionNumber, Engine, Level, Parcel, PartitionNumber, TopicNumber};
@@ -128,6 +129,7 @@ impl<B: Parcel> Engine<B> {
             if is_recreated {
                 partition.leader_epoch = -1;
                 partition.line.proven = false;
+                partition.line.is_torn = true;
             }
             self.learn_leader(*number, leader, epoch, code, now);
             let partition = self.partitions.get(number.0 as usize);
@@ -197,6 +199,14 @@ impl<B: Parcel> Engine<B> {
         let is_same = partition.leader == leader && partition.connection == connection;
         let is_reelected = epoch > partition.leader_epoch;
         partition.leader_epoch = epoch;
+        if !is_same || is_reelected {
+            // What the old leader told, or was asked, says nothing about this one.
+            partition.line.inquiry = match partition.line.inquiry {
+                Inquiry::Asked(_) => Inquiry::Wanted,
+                Inquiry::Proving(_) if partition.in_flight == 0 => Inquiry::None,
+                inquiry => inquiry,
+            };
+        }
         if is_same {
             if is_reelected {
                 partition.line.proven = false;
@@ -216,6 +226,7 @@ impl<B: Parcel> Engine<B> {
                 }
                 old.timers.remove(&(partition.timer, number));
                 old.offered.remove(&number);
+                old.asking.remove(&number);
                 if partition.is_busy {
                     old.busy = old.busy.saturating_sub(1);
                 }
@@ -246,7 +257,7 @@ impl<B: Parcel> Engine<B> {
             return Err(Error::new(Code::UNREACHABLE, "the broker sent a producer id that is none"));
         }
         let identity = ProducerIdentity { id: response.producer_id, epoch: response.producer_epoch };
-        self.identity.adopt(identity);
+        self.identity.adopt(identity, self.config.first_sequence.max(0));
         for number in self.all_partitions() {
             if self.partitions.get(number.0 as usize).is_some_and(|partition| partition.is_busy) {
                 self.settle(number, now);

@@ -12,6 +12,7 @@ mod connecting;
 mod connection;
 mod fates;
 mod identity;
+mod inquiry;
 mod metadata;
 mod sending;
 mod timers;

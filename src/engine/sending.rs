@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::identity::{Identity, Line, Stamp};
+use super::inquiry::Inquiry;
 use super::{ConnectionNumber, Parcel, TopicNumber};
+use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
 /// Where a batch stands.
@@ -36,6 +38,13 @@ pub(super) struct Batch<B> {
     pub(super) last_code: i16,
     /// What its halves end with, decided while it was being split.
     pub(super) doom: Option<super::fates::Doom>,
+}
+
+impl<B: Parcel> Batch<B> {
+    /// Sequence of its last record, if it has any.
+    pub(super) fn last_sequence(&self) -> Option<i32> {
+        self.stamp.map(|stamp| stamp.last(self.parcel.records()))
+    }
 }
 
 /// A partition and its unfinished batches.
@@ -160,16 +169,28 @@ impl<B: Parcel> Partition<B> {
         self.queue.iter().position(|batch| batch.serial == serial)
     }
 
+    /// The batches that have a sequence, in order.
+    pub(super) fn stamped(&self) -> impl Iterator<Item = &Batch<B>> {
+        self.queue.iter().take_while(|batch| batch.stamp.is_some())
+    }
+
     /// Has a batch with a sequence that has no fate yet (stamped ones stand in front).
     pub(super) fn has_stamped(&self) -> bool {
         self.queue.front().is_some_and(|batch| batch.stamp.is_some())
     }
 
+    /// When this batch runs out of time: one clock from its opening, whatever happens to it.
+    pub(super) fn deadline(batch: &Batch<B>, delivery_timeout: Duration) -> Time {
+        let more = if mutant::is(Mutant::DeadlineRestarts) { batch.retries } else { 0 };
+        batch.parcel.opened() + delivery_timeout.saturating_mul(1 + more)
+    }
+
     /// When the oldest batch runs out of time.
     pub(super) fn expiry(&self, delivery_timeout: Duration) -> Time {
-        let queued = self.queue.iter().find(|batch| batch.doom.is_none()).map(|batch| batch.parcel.opened());
-        let arriving = self.arriving.values().flatten().next().map(Parcel::opened);
-        queued.into_iter().chain(arriving).min().map_or(Time::NEVER, |opened| opened + delivery_timeout)
+        let queued = self.queue.iter().find(|batch| batch.doom.is_none());
+        let queued = queued.map(|batch| Self::deadline(batch, delivery_timeout));
+        let arriving = self.arriving.values().flatten().next().map(|parcel| parcel.opened() + delivery_timeout);
+        queued.into_iter().chain(arriving).min().unwrap_or(Time::NEVER)
     }
 
     /// What could be sent now if the connection were ready.
@@ -178,13 +199,29 @@ impl<B: Parcel> Partition<B> {
             return Next::Nothing;
         }
         // Rule 11: nothing to a new leader while something is out to the old one.
-        if self.in_flight > 0 && (self.flying_on != self.connection || self.retrying) {
+        let is_elsewhere = self.flying_on != self.connection && !mutant::is(Mutant::NewLeaderAtOnce);
+        if self.in_flight > 0 && (is_elsewhere || self.retrying) {
             return Next::Nothing;
         }
         // Rule 10: one until this leader has accepted one.
-        let room = if idempotent && !self.line.proven { 1 } else { in_flight_max };
+        let room = if idempotent && !self.line.proven && !mutant::is(Mutant::PipelineBeforeAccepted) {
+            1
+        } else {
+            in_flight_max
+        };
         if self.in_flight >= room {
             return Next::Nothing;
+        }
+        match self.line.inquiry {
+            Inquiry::None => {}
+            Inquiry::Wanted | Inquiry::Asked(_) => return Next::Nothing,
+            Inquiry::Proving(_) if self.in_flight > 0 => return Next::Nothing,
+            // Whoever was to prove something has ended otherwise: those before it go on as they are.
+            Inquiry::Proving(serial) => {
+                if let Some(place) = self.place(serial) {
+                    return Next::Take(place);
+                }
+            }
         }
         let waiting = self.queue.iter().enumerate().find(|(_, batch)| batch.state != State::Flying);
         match waiting {

@@ -2,8 +2,10 @@
 
 use super::connection::{Connection, Link};
 use super::fates::Doom;
+use super::sending::Partition;
 use super::{ConnectionNumber, Engine, Parcel, PartitionNumber};
 use crate::code::{Code, Error};
+use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
 impl<B: Parcel> Engine<B> {
@@ -21,7 +23,10 @@ impl<B: Parcel> Engine<B> {
                 let mut time = first_deadline(connection).min(self.idle_deadline(number));
                 if number == ConnectionNumber::BOOTSTRAP {
                     time = time.min(self.wanted(number).max(connection.muted_until));
-                } else if connection.muted_until > Time::ZERO && connection.busy > 0 {
+                } else if connection.muted_until > Time::ZERO
+                    && connection.busy > 0
+                    && !mutant::is(Mutant::ThrottleSleeps)
+                {
                     time = time.min(connection.muted_until);
                 }
                 time
@@ -78,7 +83,8 @@ impl<B: Parcel> Engine<B> {
             let code = partition.trouble();
             let is_over = |parcel: &B| parcel.opened() + timeout <= now;
             let place = partition.queue.iter().position(|batch| batch.doom.is_none());
-            let batch = place.and_then(|place| partition.queue.get(place)).filter(|batch| is_over(&batch.parcel));
+            let batch = place.and_then(|place| partition.queue.get(place));
+            let batch = batch.filter(|batch| Partition::deadline(batch, timeout) <= now);
             if let (Some(place), Some(batch)) = (place, batch) {
                 let broker_code = if batch.last_code == 0 { code } else { batch.last_code };
                 self.fail(number, place, Doom { code: Code::TIMED_OUT, broker_code }, Vec::new());

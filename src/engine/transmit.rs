@@ -33,7 +33,7 @@ impl<B: Parcel> Engine<B> {
                 if number == ConnectionNumber::BOOTSTRAP {
                     self.ask_identity(now).or_else(|| self.ask_metadata(now))
                 } else {
-                    self.produce(number, now)
+                    self.ask_producers(number, now).or_else(|| self.produce(number, now))
                 }
             }
             _ => None,
@@ -41,7 +41,7 @@ impl<B: Parcel> Engine<B> {
     }
 
     /// Registers a request and writes its frame.
-    fn request(
+    pub(super) fn request(
         &mut self,
         number: ConnectionNumber,
         deadline: Time,
@@ -229,7 +229,7 @@ impl<B: Parcel> Engine<B> {
             if batch.stamp.is_none() {
                 let is_current = partition.line.generation == self.identity.generation;
                 if !is_current || partition.line.identity.is_none() {
-                    partition.line.restart(self.identity.current, self.identity.generation);
+                    partition.line.begin(&self.identity);
                 }
                 batch.stamp = Some(partition.line.stamp(records)?);
             }

@@ -270,6 +270,7 @@ fn network_config(
         bootstrap,
         acks: settings.acks as i16,
         idempotent: settings.idempotence,
+        resend_unknown: settings.resend_unknown,
         in_flight_max: settings.max_in_flight as usize,
         request_bytes_max: settings.max_request_size,
         retries: settings.retries,
@@ -281,6 +282,7 @@ fn network_config(
         metadata_age_max: settings.metadata_max_age,
         metadata_idle_max: settings.metadata_max_idle,
         connection_idle_max: settings.connections_max_idle,
+        first_sequence: 0,
         topic_auto_creation: settings.allow_auto_create_topics,
         throttle_max: THROTTLE_MAX,
     };

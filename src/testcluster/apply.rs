@@ -64,6 +64,7 @@ fn apply_to_state(state: &mut State, command: Command) -> Result<()> {
         Command::ForgetButLast => {
             state.partitions().for_each(|partition| partition.lock().producers.forget_but_last());
         }
+        Command::StaleProducers(count) => faults.stale_producers = count,
         Command::Versions { api, min_version, max_version } => state.ranges.set(api, min_version, max_version),
         Command::Profile(ranges) => state.ranges = ranges,
         Command::Hostile { kind, api: Some(api), count } => {

@@ -27,6 +27,7 @@ pub(super) enum Command {
     Throttle { api: usize, throttle_ms: i32, count: u64 },
     Forget,
     ForgetButLast,
+    StaleProducers(u64),
     Versions { api: usize, min_version: i16, max_version: i16 },
     Profile(Ranges),
     Hostile { kind: Hostile, api: Option<usize>, count: u64 },
@@ -52,6 +53,7 @@ const NAMES: &[&str] = &[
     "throttle",
     "forget",
     "forget_but_last",
+    "stale_producers",
     "versions",
     "profile",
     "hostile",
@@ -99,6 +101,7 @@ pub(super) fn parse(text: &str) -> Result<Command> {
         },
         "forget" => Command::Forget,
         "forget_but_last" => Command::ForgetButLast,
+        "stale_producers" => Command::StaleProducers(words.number("count")?),
         "versions" => Command::Versions {
             api: api(words.next("API")?)?,
             min_version: words.number("lowest version")?,
@@ -162,17 +165,28 @@ fn fail(words: &mut Words<'_>) -> Result<Command> {
     let api = api(words.next("API")?)?;
     let code = error_code(words.next("error")?)?;
     let left = words.number("count")?;
-    let mut failure = Failure { api, code, left, topic: None, partition: None, after_append: false };
+    let mut failure =
+        Failure { api, code, left, topic: None, partition: None, after_append: false, records: Vec::new() };
     while let Some(word) = words.optional() {
         match word {
             "topic" => failure.topic = Some(words.owned("topic")?),
             "partition" => failure.partition = Some(words.number("partition")?),
             "after_append" if api == PRODUCE => failure.after_append = true,
-            "after_append" => return Err(invalid("`after_append` is for `fail produce` only")),
-            _ => return Err(unknown_word("word after `fail`", word, &["topic", "partition", "after_append"])),
+            "records" if api == PRODUCE => failure.records = places(words.next("places of records")?)?,
+            "after_append" | "records" => return Err(invalid(format!("`{word}` is for `fail produce` only"))),
+            _ => {
+                let known = ["topic", "partition", "after_append", "records"];
+                return Err(unknown_word("word after `fail`", word, &known));
+            }
         }
     }
     Ok(Command::Fail(failure))
+}
+
+fn places(list: &str) -> Result<Vec<i32>> {
+    let place = |word: &str| word.parse().ok().filter(|place: &i32| *place >= 0);
+    let places: Option<Vec<_>> = list.split(',').map(place).collect();
+    places.ok_or_else(|| invalid(format!("`{list}` is not a list of places: 0,2")))
 }
 
 fn delay(words: &mut Words<'_>) -> Result<Command> {
@@ -289,6 +303,8 @@ mod tests {
             "fail produce NOT_LEADER_OR_FOLLOWER 3",
             "fail produce 6 3 topic t partition 2 after_append",
             "fail metadata LEADER_NOT_AVAILABLE 1 topic t",
+            "fail produce INVALID_RECORD 1 records 0,2",
+            "fail describe_producers TOPIC_AUTHORIZATION_FAILED 1",
             "delay 200",
             "delay produce 200ms",
             "drop 1",
@@ -298,7 +314,9 @@ mod tests {
             "throttle 100 2 metadata",
             "forget",
             "forget_but_last",
+            "stale_producers 1",
             "versions produce 3 9",
+            "versions describe_producers 0 -1",
             "profile 2.1",
             "hostile garbage",
             "hostile not_kafka all 3",
@@ -335,6 +353,8 @@ mod tests {
             refusal(text);
         }
         assert!(refusal("fail metadata 3 1 after_append").contains("produce"));
+        assert!(refusal("fail metadata 3 1 records 0").contains("produce"));
+        assert!(refusal("fail produce 87 1 records 0,-2").contains("list of places"));
     }
 
     #[test]

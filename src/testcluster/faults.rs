@@ -14,6 +14,8 @@ pub(super) struct Failure {
     pub(super) partition: Option<i32>,
     /// Produce: the batch is appended all the same.
     pub(super) after_append: bool,
+    /// Produce: the records of the batch that are bad, by their place (KIP-467).
+    pub(super) records: Vec<i32>,
 }
 
 impl Failure {
@@ -79,6 +81,8 @@ pub(super) struct Faults {
     pub(super) delays: BTreeMap<usize, Duration>,
     pub(super) drops: u64,
     pub(super) cuts: u64,
+    /// How many answers about producers come from one who is behind.
+    pub(super) stale_producers: u64,
     /// By API: milliseconds, and how many answers still say so.
     pub(super) throttles: BTreeMap<usize, (i32, u64)>,
     pub(super) muted: BTreeSet<usize>,
@@ -116,6 +120,11 @@ impl Faults {
         }
     }
 
+    /// Does the next answer about producers come from one who is behind?
+    pub(super) fn is_producers_answer_stale(&mut self) -> bool {
+        use_one(&mut self.stale_producers)
+    }
+
     /// The error that each target of one answer gets: code, and whether it is appended all the same. A failure
     /// counts once per answer, however many of its targets it hits. `None` as a partition hits those of a
     /// failure that names one, too.
@@ -147,7 +156,7 @@ mod tests {
     use super::*;
 
     fn failure(left: u64) -> Failure {
-        Failure { api: 0, code: 6, left, topic: None, partition: None, after_append: false }
+        Failure { api: 0, code: 6, left, topic: None, partition: None, after_append: false, records: Vec::new() }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::faults::Hostile;
 use crate::protocol::messages::ApiKey;
+use crate::protocol::messages::describe_producers::DescribeProducersTopicResponse;
 use crate::protocol::messages::header::PREFIX_BYTES;
 use crate::protocol::messages::metadata::MetadataTopic;
 use crate::protocol::messages::produce::{ProducePartitionResponse, ProduceTopicResponse};
@@ -58,7 +59,7 @@ fn with_huge_count(api: ApiKey, version: i16, mut frame: Vec<u8>) -> Vec<u8> {
     let before = match api {
         ApiKey::Produce => 0,
         ApiKey::Fetch if version >= 7 => 10,
-        ApiKey::Fetch | ApiKey::Metadata => 4,
+        ApiKey::Fetch | ApiKey::Metadata | ApiKey::DescribeProducers => 4,
         ApiKey::ListOffsets if version >= 2 => 4,
         ApiKey::ListOffsets => 0,
         ApiKey::ApiVersions => 2,
@@ -97,6 +98,24 @@ pub(super) fn spoil_produce(kind: Option<Hostile>, topics: &mut Vec<ProduceTopic
 
 /// The same for metadata.
 pub(super) fn spoil_metadata(kind: Option<Hostile>, topics: &mut [MetadataTopic]) {
+    let Some(topic) = topics.first_mut() else { return };
+    match kind {
+        Some(Hostile::ExtraPartition) => {
+            if let Some(mut partition) = topic.partitions.first().cloned() {
+                partition.partition_index = i32::MAX;
+                topic.partitions.push(partition);
+            }
+        }
+        Some(Hostile::OmitPartition) => {
+            topic.partitions.pop();
+        }
+        Some(Hostile::RepeatPartition) => topic.partitions.extend(topic.partitions.first().cloned()),
+        _ => {}
+    }
+}
+
+/// The same for what is remembered of producers.
+pub(super) fn spoil_describe_producers(kind: Option<Hostile>, topics: &mut [DescribeProducersTopicResponse]) {
     let Some(topic) = topics.first_mut() else { return };
     match kind {
         Some(Hostile::ExtraPartition) => {

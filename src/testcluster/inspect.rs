@@ -122,7 +122,8 @@ impl Cluster {
         let state = self.shared.state.lock();
         let place = usize::try_from(partition).ok();
         let found = state.topics.get(topic).and_then(|topic| topic.partitions.get(place?));
-        found.map(|partition| partition.lock().producers.last_sequences().collect()).unwrap_or_default()
+        let last = |(producer_id, epoch, last_sequence, _)| (producer_id, epoch, last_sequence);
+        found.map(|partition| partition.lock().producers.states(0).map(last).collect()).unwrap_or_default()
     }
 
     /// How many connections are open, over all brokers.

@@ -43,7 +43,8 @@ struct Remembered {
     first: i32,
     last: i32,
     base_offset: i64,
-    append_time_ms: i64,
+    /// Its largest.
+    timestamp_ms: i64,
 }
 
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Producers {
             && let Some(known) =
                 producer.batches.iter().find(|known| known.first == batch.first && known.last == batch.last)
         {
-            return Verdict::Duplicate { base_offset: known.base_offset, append_time_ms: known.append_time_ms };
+            return Verdict::Duplicate { base_offset: known.base_offset, append_time_ms: known.timestamp_ms };
         }
         if batch.epoch < producer.epoch {
             return Verdict::Refuse(
@@ -84,8 +85,8 @@ impl Producers {
         Verdict::Append
     }
 
-    /// Remembers a batch that was appended.
-    pub(super) fn remember(&mut self, batch: Sequenced, base_offset: i64, append_time_ms: i64) {
+    /// Remembers a batch that was appended; `timestamp_ms` is its largest.
+    pub(super) fn remember(&mut self, batch: Sequenced, base_offset: i64, timestamp_ms: i64) {
         if self.0.len() >= PRODUCERS && !self.0.contains_key(&batch.producer_id) {
             self.0.pop_first();
         }
@@ -100,7 +101,8 @@ impl Producers {
         if producer.batches.len() == BATCHES {
             producer.batches.pop_front();
         }
-        producer.batches.push_back(Remembered { first: batch.first, last: batch.last, base_offset, append_time_ms });
+        let (first, last) = (batch.first, batch.last);
+        producer.batches.push_back(Remembered { first, last, base_offset, timestamp_ms });
     }
 
     /// Forgets all producers.
@@ -117,9 +119,13 @@ impl Producers {
         }
     }
 
-    /// Producer id, epoch and last sequence of each.
-    pub(super) fn last_sequences(&self) -> impl Iterator<Item = (i64, i16, i32)> {
-        self.0.iter().map(|(id, producer)| (*id, producer.epoch, producer.batches.back().map_or(-1, |last| last.last)))
+    /// Producer id, epoch, last sequence and last timestamp of each, by id, as one knows them who has not copied the
+    /// `behind` last batches of each yet: of whom nothing is left, that one has not heard.
+    pub(super) fn states(&self, behind: usize) -> impl Iterator<Item = (i64, i16, i32, i64)> {
+        self.0.iter().filter_map(move |(id, producer)| {
+            let last = producer.batches.iter().rev().nth(behind)?;
+            Some((*id, producer.epoch, last.last, last.timestamp_ms))
+        })
     }
 }
 
@@ -141,7 +147,7 @@ mod tests {
     /// Appends what may be appended; panics on the rest.
     fn append(producers: &mut Producers, batch: Sequenced, offset: i64) {
         assert_eq!(producers.judge(batch), Verdict::Append, "{batch:?}");
-        producers.remember(batch, offset, -1);
+        producers.remember(batch, offset, offset + 1000);
     }
 
     #[test]
@@ -152,7 +158,13 @@ mod tests {
         }
         for number in 1..6 {
             let found = producers.judge(batch(0, number * 10, 10));
-            assert_eq!(found, Verdict::Duplicate { base_offset: i64::from(number) * 10, append_time_ms: -1 });
+            assert_eq!(
+                found,
+                Verdict::Duplicate {
+                    base_offset: i64::from(number) * 10,
+                    append_time_ms: i64::from(number) * 10 + 1000
+                }
+            );
         }
         assert_eq!(refused(producers.judge(batch(0, 0, 10))), 45);
         assert_eq!(refused(producers.judge(batch(0, 50, 9))), 45, "cut differently, it is not the same batch");
@@ -177,7 +189,9 @@ mod tests {
         assert_eq!(sequence_after(i32::MAX, 1), 0);
         assert_eq!(refused(producers.judge(batch(0, 3, 1))), 45);
         append(&mut producers, batch(0, 2, 1), 4);
-        assert_eq!(producers.last_sequences().collect::<Vec<_>>(), [(9, 0, 2)]);
+        assert_eq!(producers.states(0).collect::<Vec<_>>(), [(9, 0, 2, 1004)]);
+        assert_eq!(producers.states(1).collect::<Vec<_>>(), [(9, 0, 1, 1000)]);
+        assert_eq!(producers.states(2).count(), 0);
     }
 
     #[test]
@@ -188,7 +202,7 @@ mod tests {
         }
         producers.forget_but_last();
         assert_eq!(refused(producers.judge(batch(0, 1, 1))), 45);
-        assert_eq!(producers.judge(batch(0, 2, 1)), Verdict::Duplicate { base_offset: 2, append_time_ms: -1 });
+        assert_eq!(producers.judge(batch(0, 2, 1)), Verdict::Duplicate { base_offset: 2, append_time_ms: 1002 });
         append(&mut producers, batch(0, 3, 1), 3);
         producers.forget();
         append(&mut producers, batch(0, 1, 1), 4);

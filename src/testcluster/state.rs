@@ -182,13 +182,15 @@ impl State {
         }
     }
 
-    /// A broker that started takes the partitions that have no leader, but for those that a command freed.
+    /// A broker that started takes the partitions that have no leader, but for those that a command freed. It was down
+    /// as all others were, and its snapshot of producers has the last batch of each.
     pub(super) fn join(&mut self, broker: i32) {
         self.set_live(broker, true);
         for partition in self.partitions() {
             let mut partition = partition.lock();
             if partition.leader == -1 && !partition.leader_removed {
                 partition.move_leader(broker);
+                partition.producers.forget_but_last();
             }
         }
     }

@@ -10,17 +10,21 @@ pub(super) const APIS: &[(ApiKey, &str)] = &[
     (ApiKey::Metadata, "metadata"),
     (ApiKey::ApiVersions, "api_versions"),
     (ApiKey::InitProducerId, "init_producer_id"),
+    (ApiKey::DescribeProducers, "describe_producers"),
 ];
+
+/// An API that is left out.
+const NONE: i16 = -1;
 
 /// Highest versions of older brokers, in the order of [`APIS`]; the lowest are those that are built.
 /// Source: the message definitions of each release.
 const PROFILES: &[(&str, [i16; APIS.len()])] = &[
-    ("2.1", [7, 10, 4, 7, 2, 1]),
-    ("2.4", [8, 11, 5, 9, 3, 2]),
-    ("2.8", [9, 12, 6, 11, 3, 4]),
-    ("3.9", [11, 12, 7, 12, 4, 5]),
-    ("4.0", [12, 12, 7, 13, 4, 5]),
-    ("4.2", [13, 12, 7, 13, 4, 5]),
+    ("2.1", [7, 10, 4, 7, 2, 1, NONE]),
+    ("2.4", [8, 11, 5, 9, 3, 2, NONE]),
+    ("2.8", [9, 12, 6, 11, 3, 4, 0]),
+    ("3.9", [11, 12, 7, 12, 4, 5, 0]),
+    ("4.0", [12, 12, 7, 13, 4, 5, 0]),
+    ("4.2", [13, 12, 7, 13, 4, 5, 0]),
 ];
 
 /// The ranges that the cluster tells and keeps to, in the order of [`APIS`].
@@ -65,9 +69,12 @@ impl Ranges {
         }
     }
 
-    /// Every API with its range.
+    /// Every API that is offered, with its range.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ApiKey, i16, i16)> {
-        APIS.iter().zip(self.0).map(|((api, _), (min_version, max_version))| (*api, min_version, max_version))
+        let ranges = APIS.iter().zip(self.0);
+        ranges
+            .filter(|(_, (min_version, max_version))| min_version <= max_version)
+            .map(|((api, _), (min_version, max_version))| (*api, min_version, max_version))
     }
 }
 
@@ -97,6 +104,8 @@ mod tests {
             }
         }
         assert_eq!(Ranges::of_release("4.2"), Some(Ranges::default()));
+        let offers = |release| Ranges::of_release(release).expect("it is listed").iter().count();
+        assert_eq!((offers("2.4"), offers("2.8")), (APIS.len() - 1, APIS.len()), "DescribeProducers came in Kafka 2.8");
         assert_eq!(Ranges::of_release("9.9"), None);
     }
 

@@ -13,6 +13,10 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -20,10 +24,15 @@ import java.util.Properties;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.ElectionType;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.quota.ClientQuotaAlteration;
+import org.apache.kafka.common.quota.ClientQuotaEntity;
 
 public final class Control {
     /** An answer that says what went wrong: this byte, a size, a text. */
@@ -93,6 +102,14 @@ public final class Control {
                 return "";
             case "leaders":
                 return leaders(words[1]);
+            case "controller":
+                return String.valueOf(admin().describeMetadataQuorum().quorumInfo().get().leaderId());
+            case "elect":
+                return elect(words[1]);
+            case "rotate":
+                return rotate(words[1], Integer.parseInt(words[2]));
+            case "quota":
+                return quota(words[1], Double.parseDouble(words[2]));
             case "write":
                 return Write.records(bootstrap, words[1], Integer.parseInt(words[2]), words[3]);
             default:
@@ -145,6 +162,40 @@ public final class Control {
             text.append(partition.leader() == null ? -1 : partition.leader().id()).append('\n');
         }
         return text.toString();
+    }
+
+    /** Every partition to the first of its replicas. */
+    private String elect(String topic) throws Exception {
+        var partitions = new HashSet<TopicPartition>();
+        int count = admin().describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size();
+        for (int i = 0; i < count; i++) {
+            partitions.add(new TopicPartition(topic, i));
+        }
+        admin().electLeaders(ElectionType.PREFERRED, partitions).partitions().get();
+        return "";
+    }
+
+    /** The same replicas of every partition, but `by` places further, and then an election: all leaders move. */
+    private String rotate(String topic, int by) throws Exception {
+        TopicDescription description = admin().describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+        var moves = new HashMap<TopicPartition, Optional<NewPartitionReassignment>>();
+        for (var partition : description.partitions()) {
+            var replicas = new ArrayList<Integer>();
+            partition.replicas().forEach(node -> replicas.add(node.id()));
+            Collections.rotate(replicas, by);
+            moves.put(new TopicPartition(topic, partition.partition()),
+                    Optional.of(new NewPartitionReassignment(replicas)));
+        }
+        admin().alterPartitionReassignments(moves).all().get();
+        return elect(topic);
+    }
+
+    /** Bytes per second that a client may produce; 0: no limit. */
+    private String quota(String client, double rate) throws Exception {
+        var entity = new ClientQuotaEntity(Map.of(ClientQuotaEntity.CLIENT_ID, client));
+        var limit = new ClientQuotaAlteration.Op("producer_byte_rate", rate > 0 ? rate : null);
+        admin().alterClientQuotas(List.of(new ClientQuotaAlteration(entity, List.of(limit)))).all().get();
+        return "";
     }
 
     private Admin admin() {

@@ -77,7 +77,8 @@ impl Broker {
             }
         }
         for (name, value) in more {
-            writeln!(text, "{name}={value}").unwrap();
+            let value = value.replace("{directory}", &self.directory.display().to_string());
+            writeln!(text, "{name}={}", value.replace("{id}", &id.to_string())).unwrap();
         }
         fs::create_dir_all(&self.directory).unwrap();
         fs::write(self.settings_path(), text).unwrap();

@@ -24,7 +24,7 @@ pub struct Setup {
     pub version: String,
     /// 1 or 3 (or any other number; all are controllers too).
     pub brokers: usize,
-    /// Lines of `server.properties`; they replace ours.
+    /// Lines of `server.properties`; they replace ours. `{id}` and `{directory}` stand for the broker's own.
     pub properties: Vec<(String, String)>,
     /// More words for `kafka-storage format`, e.g. `--feature transaction.version=0`.
     pub format: Vec<String>,
@@ -65,6 +65,7 @@ pub struct Kafka {
     control: Mutex<Control>,
     brokers: Vec<Mutex<Broker>>,
     bootstrap: String,
+    internal: String,
     ports: Vec<u16>,
     jars: Jars,
     directory: Directory,
@@ -93,7 +94,7 @@ impl Kafka {
         }
         let ports = brokers.iter().map(|broker| broker.port.number).collect();
         let brokers = brokers.into_iter().map(Mutex::new).collect();
-        let kafka = Self { control: Mutex::new(control), brokers, bootstrap, ports, jars, directory };
+        let kafka = Self { control: Mutex::new(control), brokers, bootstrap, internal, ports, jars, directory };
         kafka.wait_ready();
         kafka
     }
@@ -101,6 +102,16 @@ impl Kafka {
     /// `bootstrap.servers`.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// `bootstrap.servers` of those that nothing may stand in front of: whoever reads back or gives orders.
+    pub fn internal(&self) -> &str {
+        &self.internal
+    }
+
+    /// What `java -cp` wants for a client of the brokers' version.
+    pub fn class_path(&self) -> String {
+        self.jars.class_path()
     }
 
     /// The port of each broker's own client listener (whatever is advertised), broker 1 first.
@@ -156,6 +167,11 @@ impl Kafka {
         self.kill(id);
         self.launch(id);
         self.wait_ready();
+    }
+
+    /// Whether a broker's process runs, or is paused.
+    pub fn is_running(&self, id: i32) -> bool {
+        self.broker(id).process.as_mut().is_some_and(super::processes::Process::is_alive)
     }
 
     /// Waits until every broker that has a process knows exactly those as live. Panics after three minutes, or when
@@ -219,6 +235,11 @@ impl Kafka {
             Written { partition: i32::try_from(numbers[0]).unwrap(), offset: numbers[1], timestamp_ms: numbers[2] }
         };
         text.lines().map(written).collect()
+    }
+
+    /// A command of `tests/java/Control.java` that may fail, for example because a broker is down.
+    pub fn command(&self, words: &[&str]) -> Result<String, String> {
+        lock(&self.control).try_ask(words)
     }
 
     fn ask(&self, words: &[&str]) -> String {

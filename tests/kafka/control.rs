@@ -70,6 +70,12 @@ impl Control {
         answer.unwrap_or_else(|why| panic!("{words:?}: {why}\n{}", last_lines(&self.log, 20)))
     }
 
+    /// Asks and gets a text, or what went wrong.
+    pub fn try_ask(&mut self, words: &[&str]) -> Result<String, String> {
+        self.question(words);
+        self.answer().map_err(|why| why.to_string())
+    }
+
     /// Everything that is in `topic` now, partition by partition in the order of the log.
     pub fn read(&mut self, topic: &str, isolation: Isolation) -> Vec<ReadRecord> {
         let level = match isolation {

@@ -40,7 +40,8 @@ fn provide(version: &str) -> Result<Jars, String> {
     let lock = File::create(directory.join("lock")).map_err(|error| failed("cannot lock", error))?;
     lock.lock().map_err(|error| failed("cannot lock", error))?;
 
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    // Another package of this repository that includes these modules says where they are.
+    let tests = Path::new(option_env!("KURIER_ROOT").unwrap_or(env!("CARGO_MANIFEST_DIR"))).join("tests");
     let pom = tests.join("kafka/pom.xml");
     once(&directory, "jars", &read(&pom)?, |into| take(&pom, version, into))?;
     let mut sources: Vec<PathBuf> = fs::read_dir(tests.join("java"))

@@ -28,6 +28,8 @@ mod wire;
 
 pub use cluster::{Kafka, Setup};
 pub use control::ReadRecord;
+pub use ports::{Port, free_ports};
+pub use processes::Process;
 
 use std::io::Write as _;
 

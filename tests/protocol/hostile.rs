@@ -12,6 +12,7 @@ use kurier::protocol::compression::{Codec, Compressor};
 use kurier::protocol::decompression::decompress;
 use kurier::protocol::messages::ApiKey;
 use kurier::protocol::messages::api_versions::*;
+use kurier::protocol::messages::describe_producers::*;
 use kurier::protocol::messages::fetch::*;
 use kurier::protocol::messages::header::{RequestHeader, decode_response_header, encode_response_header};
 use kurier::protocol::messages::init_producer_id::*;
@@ -167,6 +168,20 @@ fn reading_targets(targets: &mut Vec<Target>) {
     target!(targets, ListOffsets, ListOffsetsResponse, response);
 }
 
+fn describe_producers_targets(targets: &mut Vec<Target>) {
+    let topic = DescribeProducersTopic { name: "topic".to_owned(), partition_indexes: vec![1, 2, 3] };
+    let request = DescribeProducersRequest { topics: vec![topic; 2] };
+    target!(targets, DescribeProducers, DescribeProducersRequest, request);
+    let partition = DescribeProducersPartitionResponse {
+        error_message: Some("why".to_owned()),
+        active_producers: vec![ProducerState::default(); 3],
+        ..DescribeProducersPartitionResponse::default()
+    };
+    let topic = DescribeProducersTopicResponse { name: "topic".to_owned(), partitions: vec![partition; 2] };
+    let response = DescribeProducersResponse { throttle_time_ms: 1, topics: vec![topic; 2] };
+    target!(targets, DescribeProducers, DescribeProducersResponse, response);
+}
+
 fn first_targets(targets: &mut Vec<Target>) {
     let request = ApiVersionsRequest { client_software_name: "n".to_owned(), client_software_version: "1".to_owned() };
     target!(targets, ApiVersions, ApiVersionsRequest, request);
@@ -217,6 +232,7 @@ fn targets() -> Vec<Target> {
     produce_targets(&mut targets);
     metadata_targets(&mut targets);
     reading_targets(&mut targets);
+    describe_producers_targets(&mut targets);
     let decode: Decode = |_, reader| {
         let bytes = reader.take(reader.remaining())?;
         let mut count = 0;
@@ -340,6 +356,32 @@ proptest! {
 
 thread_local! {
     static TARGETS: Vec<Target> = targets();
+}
+
+/// A partition that many applications write to: what the decoder asks for is what the producers take, once.
+#[test]
+fn very_many_active_producers_cost_what_they_weigh() {
+    let state = |producer_id| ProducerState { producer_id, ..ProducerState::default() };
+    let partition = DescribeProducersPartitionResponse {
+        active_producers: (0..50_000).map(state).collect(),
+        ..DescribeProducersPartitionResponse::default()
+    };
+    let topic = DescribeProducersTopicResponse { name: "t".to_owned(), partitions: vec![partition] };
+    let response = DescribeProducersResponse { throttle_time_ms: 0, topics: vec![topic] };
+    let mut writer = Writer::new();
+    response.encode(0, &mut writer);
+    let bytes = writer.finish().unwrap();
+    let before = ALLOCATED.get();
+    let read = DescribeProducersResponse::decode(0, &mut Reader::new(&bytes)).unwrap();
+    let allocated = ALLOCATED.get() - before;
+    assert_eq!(read, response);
+    assert!(allocated < bytes.len() + bytes.len() / 8, "{allocated} bytes for {}", bytes.len());
+    // Its count says one more than there are: refused before anything is allocated for them.
+    let at = bytes.windows(3).position(|three| three == [0xd1, 0x86, 0x03]).expect("the count, 50001 as a varint");
+    let lie = [&bytes[..at], &[0xd2], &bytes[at + 1..]].concat();
+    let before = ALLOCATED.get();
+    assert!(DescribeProducersResponse::decode(0, &mut Reader::new(&lie)).is_err());
+    assert!(ALLOCATED.get() - before < 1000, "{}", ALLOCATED.get() - before);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::generate::*;
 use crate::oracle::*;
 
 /// Our bytes are `theirs`; what we read from them, told in their types by `reread`, is what they read.
-fn agree<K: Encodable + Decodable + PartialEq + Debug>(
+pub(crate) fn agree<K: Encodable + Decodable + PartialEq + Debug>(
     version: i16,
     encode: impl FnOnce(i16, &mut Writer),
     theirs: K,
@@ -36,7 +36,7 @@ fn agree<K: Encodable + Decodable + PartialEq + Debug>(
     assert_eq!(reread(&mut Reader::new(&ours)), Ok(read), "version {version}");
 }
 
-fn each_version(api: ApiKey, check: impl Fn(i16)) {
+pub(crate) fn each_version(api: ApiKey, check: impl Fn(i16)) {
     api.client_range().for_each(check);
 }
 

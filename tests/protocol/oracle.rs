@@ -2,6 +2,7 @@
 
 use kafka_protocol::messages as k;
 use kurier::protocol::messages::api_versions::{ApiRange, ApiVersionsRequest, ApiVersionsResponse};
+use kurier::protocol::messages::describe_producers::*;
 use kurier::protocol::messages::fetch::*;
 use kurier::protocol::messages::init_producer_id::InitProducerIdRequest;
 use kurier::protocol::messages::list_offsets::*;
@@ -333,4 +334,41 @@ pub(crate) fn list_offsets_response(ours: &ListOffsetsResponse, version: i16) ->
         theirs.throttle_time_ms = ours.throttle_time_ms;
     }
     theirs
+}
+
+pub(crate) fn describe_producers_request(ours: &DescribeProducersRequest) -> k::DescribeProducersRequest {
+    let topic = |topic: &DescribeProducersTopic| {
+        k::describe_producers_request::TopicRequest::default()
+            .with_name(string(&topic.name).into())
+            .with_partition_indexes(topic.partition_indexes.clone())
+    };
+    k::DescribeProducersRequest::default().with_topics(ours.topics.iter().map(topic).collect())
+}
+
+pub(crate) fn describe_producers_response(ours: &DescribeProducersResponse) -> k::DescribeProducersResponse {
+    use k::describe_producers_response as theirs;
+    let producer = |producer: &ProducerState| {
+        theirs::ProducerState::default()
+            .with_producer_id(producer.producer_id.into())
+            .with_producer_epoch(producer.producer_epoch)
+            .with_last_sequence(producer.last_sequence)
+            .with_last_timestamp(producer.last_timestamp_ms)
+            .with_coordinator_epoch(producer.coordinator_epoch)
+            .with_current_txn_start_offset(producer.current_txn_start_offset)
+    };
+    let partition = |partition: &DescribeProducersPartitionResponse| {
+        theirs::PartitionResponse::default()
+            .with_partition_index(partition.partition_index)
+            .with_error_code(partition.error_code)
+            .with_error_message(string_or_null(&partition.error_message))
+            .with_active_producers(partition.active_producers.iter().map(producer).collect())
+    };
+    let topic = |topic: &DescribeProducersTopicResponse| {
+        theirs::TopicResponse::default()
+            .with_name(string(&topic.name).into())
+            .with_partitions(topic.partitions.iter().map(partition).collect())
+    };
+    k::DescribeProducersResponse::default()
+        .with_throttle_time_ms(ours.throttle_time_ms)
+        .with_topics(ours.topics.iter().map(topic).collect())
 }

@@ -170,7 +170,7 @@ fn an_unknown_version_of_api_versions_is_answered_with_the_range() {
         assert_eq!(response.error_code, 35);
         assert_eq!(response.api_keys, [ApiRange { api_key: 18, min_version: 0, max_version: 2 }]);
     }
-    assert_eq!(client.api_versions(2).api_keys.len(), 6);
+    assert_eq!(client.api_versions(2).api_keys.len(), 7);
 }
 
 /// Sends one batch and gives all bytes that come back for it, up to that many.

@@ -2,11 +2,13 @@
 //! itself, and leaves produce requests to the tests.
 
 mod handshake;
+mod inquiry;
 mod leaders;
 mod lifecycle;
 mod model;
 mod produce;
 mod random;
+mod sent;
 mod sequence;
 mod units;
 
@@ -29,6 +31,8 @@ use crate::protocol::messages::produce::{
     ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopicResponse,
 };
 use crate::protocol::wire::{Reader, Writer};
+
+use sent::{Sent, SentPart, read};
 
 pub(super) const BOOT: ConnectionNumber = ConnectionNumber::BOOTSTRAP;
 
@@ -64,35 +68,6 @@ impl Parcel for TestBatch {
     }
     fn opened(&self) -> Time {
         self.opened
-    }
-}
-
-/// A batch on the wire, as its bytes tell it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SentPart {
-    pub(super) topic: String,
-    pub(super) topic_id: TopicUuid,
-    pub(super) index: i32,
-    pub(super) first: u64,
-    pub(super) records: u32,
-    pub(super) producer_id: i64,
-    pub(super) epoch: i16,
-    pub(super) sequence: i32,
-}
-
-/// A request on the wire.
-#[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub(super) correlation_id: i32,
-    pub(super) api: ApiKey,
-    pub(super) version: i16,
-    pub(super) parts: Vec<SentPart>,
-    pub(super) body: Vec<u8>,
-}
-
-impl Sent {
-    pub(super) fn firsts(&self) -> Vec<u64> {
-        self.parts.iter().map(|part| part.first).collect()
     }
 }
 
@@ -179,7 +154,11 @@ impl Rig {
 
     /// Topic 0, named "t", whose partitions have these leaders, known and connected.
     pub(super) fn up(config: EngineConfig, leaders: &[i32]) -> Self {
-        let mut rig = Self::new(config);
+        Self::new(config).start(leaders)
+    }
+
+    pub(super) fn start(self, leaders: &[i32]) -> Self {
+        let mut rig = self;
         rig.topics.insert("t".into(), ([9; 16], 0, leaders.iter().map(|leader| (*leader, 0)).collect()));
         rig.engine.add_topic(TopicNumber(0), "t", rig.now);
         rig.pump();
@@ -299,7 +278,7 @@ impl Rig {
                     if self.engine.config.acks != 0 {
                         self.wire.entry(connection).or_default().push_back(sent);
                     }
-                } else if self.is_manual {
+                } else if self.is_manual || sent.api == ApiKey::DescribeProducers {
                     self.asked.entry(connection).or_default().push_back(sent);
                 } else {
                     self.serve(connection, &sent);
@@ -446,52 +425,4 @@ impl Rig {
         let fate = self.fate(index, first).expect("no fate");
         (fate.code, fate.broker_code, fate.outcome)
     }
-}
-
-/// Puts a request's bytes together as the thread does and reads them as a broker does.
-fn read(request: &Request<TestBatch>) -> Sent {
-    let mut frame = request.frame.clone();
-    let mut whole = Vec::new();
-    let mut from = 0;
-    for (end, batch) in &request.batches {
-        let mut payload = batch.first.to_be_bytes().to_vec();
-        payload.resize(batch.bytes, 0);
-        seal_crc(&mut frame[..*end], &payload).unwrap();
-        whole.extend_from_slice(&frame[from..*end]);
-        whole.extend_from_slice(&payload);
-        from = *end;
-    }
-    whole.extend_from_slice(&frame[from..]);
-    let length = i32::from_be_bytes(whole[..4].try_into().unwrap());
-    assert_eq!(length as usize, whole.len() - 4);
-    let mut reader = Reader::new(&whole[4..]);
-    let header = RequestHeader::decode(&mut reader).unwrap();
-    assert_eq!(header.correlation_id, request.correlation_id);
-    let api = ApiKey::from_number(header.api_key).unwrap();
-    let body = whole[4 + reader.position()..].to_vec();
-    let mut sent =
-        Sent { correlation_id: request.correlation_id, api, version: header.api_version, parts: Vec::new(), body };
-    if api == ApiKey::Produce {
-        let body = sent.body.clone();
-        let mut reader = Reader::new(&body);
-        reader.set_flexible(api.is_flexible(sent.version));
-        let produce = ProduceRequest::decode(sent.version, &mut reader).unwrap();
-        for topic in produce.topics {
-            for (index, records) in topic.partitions {
-                let batch = batches(records.unwrap()).next().unwrap().unwrap();
-                assert!(batch.is_crc_right());
-                sent.parts.push(SentPart {
-                    topic: topic.name.into(),
-                    topic_id: topic.topic_id,
-                    index,
-                    first: u64::from_be_bytes(batch.payload[..8].try_into().unwrap()),
-                    records: batch.header.records_count as u32,
-                    producer_id: batch.header.producer_id,
-                    epoch: batch.header.producer_epoch,
-                    sequence: batch.header.base_sequence,
-                });
-            }
-        }
-    }
-    sent
 }

@@ -76,6 +76,12 @@ impl Log {
         (0, offset)
     }
 
+    /// Id, epoch and last sequence of each producer.
+    pub(super) fn last_sequences(&self) -> Vec<(i64, i16, i32)> {
+        let last = |memory: &Memory| memory.batches.back().map_or(-1, |(_, last, _)| *last);
+        self.producers.iter().map(|(id, memory)| (*id, memory.epoch, last(memory))).collect()
+    }
+
     /// A broker that restarts reads back only the last batch of each producer.
     pub(super) fn restart(&mut self) {
         for memory in self.producers.values_mut() {

@@ -91,6 +91,24 @@ fn a_retry_goes_alone_and_in_order() {
 }
 
 #[test]
+fn the_answer_to_a_repeat_does_not_change_the_timestamps() {
+    // Seen on Kafka 4.2.0 with an answer cut off: the success of the repeat carries the largest timestamp of the batch
+    // as its log append time, though the topic keeps the producer's timestamps.
+    let mut rig = Rig::up(config(), &[1]);
+    let connection = rig.connection(0);
+    let success = |log_append_time_ms| ProducePartitionResponse { log_append_time_ms, ..Default::default() };
+    for (first, repeats, told, expected) in [(0, false, 2_000, 2_000), (1, true, 2_000, -1), (2, true, 2_500, 2_500)] {
+        rig.send(0, 1);
+        if repeats {
+            rig.answer(connection, 7);
+            rig.advance(Duration::from_secs(2));
+        }
+        rig.answer_with(connection, 0, |_| success(told));
+        assert_eq!(rig.fate(0, first).unwrap().log_append_time_ms, expected, "batch {first}");
+    }
+}
+
+#[test]
 fn every_verdict_ends_as_the_table_says() {
     use Outcome::{NotWritten, Unknown, Written};
     for (answer, code, outcome) in [

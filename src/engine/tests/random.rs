@@ -19,6 +19,11 @@ enum Step {
     Answer {
         connection: usize,
     },
+    /// A question is answered, with this error or as it should be.
+    Tell {
+        connection: usize,
+        code: i16,
+    },
     /// It is refused before anything is appended.
     Refuse {
         connection: usize,
@@ -66,6 +71,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (0..PARTITIONS, 1..5_u32).prop_map(|(partition, records)| Step::Send { partition, records }),
         10 => (0..3_usize).prop_map(|connection| Step::Answer { connection }),
+        4 => (0..3_usize, prop::sample::select(vec![0_i16, 0, 0, 0, 6, 29, -1]))
+            .prop_map(|(connection, code)| Step::Tell { connection, code }),
         2 => (0..3_usize, refusals).prop_map(|(connection, code)| Step::Refuse { connection, code }),
         2 => (0..3_usize, denials).prop_map(|(connection, code)| Step::Deny { connection, code }),
         1 => (0..3_usize).prop_map(|connection| Step::Omit { connection }),
@@ -90,8 +97,9 @@ struct World {
 }
 
 impl World {
-    fn new(config: EngineConfig, records_max: u32) -> Self {
-        let mut rig = Rig::up(config, &[1, 2, 3]);
+    fn new(config: EngineConfig, records_max: u32, asks: bool) -> Self {
+        let rig = Rig::new(config);
+        let mut rig = if asks { rig.with_inquiries() } else { rig }.start(&[1, 2, 3]);
         rig.brokers.insert(3, 9003);
         rig.advance(Duration::from_secs(2));
         let log = |leader| Log::new(leader, records_max);
@@ -132,6 +140,19 @@ impl World {
         let response = ProduceResponse { topics: vec![topic], ..Default::default() };
         self.rig.reply(connection, &sent, |version, writer| response.encode(version, writer));
         self.rig.pump();
+    }
+
+    fn tell(&mut self, place: usize, code: i16) {
+        let asked = self.rig.asked.iter().filter(|(_, sent)| !sent.is_empty()).map(|(at, _)| *at);
+        let asked: Vec<_> = asked.collect();
+        let Some(connection) = asked.get(place % asked.len().max(1)).copied() else { return };
+        let node = self.node(connection);
+        let answers: Vec<_> = self
+            .logs
+            .iter()
+            .map(|log| if log.leader == node { (code, log.last_sequences()) } else { (6, Vec::new()) })
+            .collect();
+        self.rig.tell(connection, |index| answers.get(index as usize).cloned());
     }
 
     fn process(&mut self, node: i32, sent: &Sent) {
@@ -187,6 +208,7 @@ impl World {
             Step::Send { partition, records } => {
                 self.rig.send(partition, records);
             }
+            Step::Tell { connection, code } => self.tell(connection, code),
             Step::Answer { connection } => self.answer(connection, |log, node, part| Some(log.append(node, part))),
             Step::Refuse { connection, code } => self.answer(connection, |_, _, _| Some((code, -1))),
             Step::Deny { connection, code } => self.answer(connection, |log, node, part| {
@@ -242,6 +264,7 @@ impl World {
             while !self.rig.splits.is_empty() {
                 self.split();
             }
+            self.tell(0, 0);
             while self.connection(0).is_some() {
                 self.answer(0, |log, node, part| Some(log.append(node, part)));
             }
@@ -299,8 +322,9 @@ proptest! {
     fn every_record_has_exactly_one_fate_and_it_is_true(
         steps in prop::collection::vec(step(), 1..200),
         records_max in 1..5_u32,
+        asks in any::<bool>(),
     ) {
-        let mut world = World::new(config(), records_max);
+        let mut world = World::new(config(), records_max, asks);
         for step in steps {
             world.run(step);
         }
@@ -314,7 +338,7 @@ proptest! {
         in_flight_max in 1..9_usize,
     ) {
         let config = EngineConfig { idempotent: false, in_flight_max, ..config() };
-        let mut world = World::new(config, 3);
+        let mut world = World::new(config, 3, true);
         for step in steps {
             world.run(step);
         }

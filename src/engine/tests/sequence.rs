@@ -158,10 +158,9 @@ fn sequences_wrap() {
     rig.answer(connection, 0);
     rig.disconnect(connection);
     rig.advance(200 * SECOND);
-    assert_eq!(rig.engine.partitions[0].line.acked, None, "the third expired unresolved: a new epoch");
     rig.send(0, 1);
     rig.advance(SECOND);
-    assert_eq!(rig.stamps(connection), [(1, 0)]);
+    assert_eq!(rig.stamps(connection), [(1, 0)], "the third expired unresolved: a new epoch");
 }
 
 #[test]

@@ -19,17 +19,20 @@ fn sequences_add_and_compare_across_the_wrap() {
 fn a_line_is_complete_when_everything_given_out_was_written() {
     let mut line = Line::default();
     assert!(line.is_complete());
-    line.restart(Some(ProducerIdentity { id: 1, epoch: 0 }), 1);
+    let mut identity = Identity::default();
+    identity.adopt(ProducerIdentity { id: 1, epoch: 0 }, 0);
+    line.begin(&identity);
     assert!(line.is_complete());
     let first = line.stamp(3).unwrap();
     let second = line.stamp(2).unwrap();
     assert!(!line.is_complete());
-    line.acknowledge(second, 2);
+    line.acknowledge(second, 2, -1, false);
     assert!(line.is_complete());
-    line.acknowledge(first, 3);
+    line.acknowledge(first, 3, -1, true);
     assert!(line.is_complete(), "an older answer takes nothing back");
-    line.restart(Some(ProducerIdentity { id: 1, epoch: 1 }), 2);
-    line.acknowledge(second, 2);
+    identity.bump();
+    line.begin(&identity);
+    line.acknowledge(second, 2, -1, false);
     assert_eq!(line.acked, None, "another epoch's answer does not count");
 }
 

@@ -60,6 +60,8 @@ pub struct Settings {
     pub acks: Acks,
     /// `enable.idempotence`; if true, `acks` is all, `retries` above 0 and at most 5 are in flight.
     pub idempotence: bool,
+    /// `unknown.outcome` is `resend`
+    pub resend_unknown: bool,
     /// `max.in.flight.requests.per.connection`
     pub max_in_flight: u32,
     /// `retries`

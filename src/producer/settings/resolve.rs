@@ -114,6 +114,7 @@ pub(in crate::producer) fn resolve(values: &[Option<Value>], own: Own) -> Result
         client_id: values.text(Id::ClientId).to_owned(),
         acks: acks(values.text(Id::Acks)),
         idempotence: values.boolean(Id::EnableIdempotence),
+        resend_unknown: values.text(Id::UnknownOutcome) == "resend",
         max_in_flight: u32::try_from(values.number(Id::MaxInFlight)).unwrap_or(1),
         retries: u32::try_from(values.number(Id::Retries)).unwrap_or(0),
         retry_backoff,

@@ -72,6 +72,7 @@ const UTF8: &str = "text is UTF-8 here: convert it before it is sent";
 const ACKS: &[Word] = &[words("all", &["-1"]), word("1"), word("0")];
 const LOOKUPS: &[Word] = &[word("use_all_dns_ips"), word("resolve_canonical_bootstrap_servers_only")];
 const CODECS: &[Word] = &[word("none"), word("gzip"), word("snappy"), word("lz4"), word("zstd")];
+const UNKNOWN_OUTCOME: &[Word] = &[word("report"), word("resend")];
 const LEVELS: &[Word] = &[
     words("error", &["ERROR", "1"]),
     words("warn", &["WARN", "2"]),
@@ -154,6 +155,11 @@ table! {
         Kind::Boolean, Boolean(true);
         "Retries write no record twice and keep the order in each partition. Needs acks=all, retries above 0 and at \
          most 5 requests in flight."
+    UnknownOutcome c"unknown.outcome" []
+        Kind::OneOf(UNKNOWN_OUTCOME), Value::Word("report");
+        "What becomes of an idempotent batch that a broker may have written, where no broker can tell any more. \
+         report: it ends with an unknown outcome and is never sent twice. resend: it is sent again under a new epoch, \
+         as the Java producer does; what was written is then there twice."
     MaxInFlight c"max.in.flight.requests.per.connection" [same("max.in.flight")]
         number(1, INT), Number(5);
         "Requests sent to a broker before the first is answered. Above 5 needs enable.idempotence=false."

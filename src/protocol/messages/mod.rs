@@ -6,6 +6,7 @@
 //! the version it claims, and nothing else in such a message can be believed.
 
 pub mod api_versions;
+pub mod describe_producers;
 pub mod fetch;
 pub mod header;
 pub mod init_producer_id;
@@ -37,12 +38,21 @@ pub enum ApiKey {
     ApiVersions = 18,
     /// `InitProducerId`.
     InitProducerId = 22,
+    /// `DescribeProducers`.
+    DescribeProducers = 61,
 }
 
 impl ApiKey {
     /// Every API that is implemented, by number.
-    pub const ALL: &'static [Self] =
-        &[Self::Produce, Self::Fetch, Self::ListOffsets, Self::Metadata, Self::ApiVersions, Self::InitProducerId];
+    pub const ALL: &'static [Self] = &[
+        Self::Produce,
+        Self::Fetch,
+        Self::ListOffsets,
+        Self::Metadata,
+        Self::ApiVersions,
+        Self::InitProducerId,
+        Self::DescribeProducers,
+    ];
 
     /// The API of that number, if it is implemented.
     #[must_use]
@@ -60,6 +70,7 @@ impl ApiKey {
             Self::Metadata => 4..=13,
             Self::ApiVersions => 0..=4,
             Self::InitProducerId => 0..=5,
+            Self::DescribeProducers => 0..=0,
         }
     }
 
@@ -72,6 +83,7 @@ impl ApiKey {
             Self::ListOffsets => 6,
             Self::ApiVersions => 3,
             Self::InitProducerId => 2,
+            Self::DescribeProducers => 0,
         }
     }
 

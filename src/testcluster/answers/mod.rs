@@ -1,5 +1,6 @@
 //! The answers of a broker, one file per kind of request.
 
+mod describe_producers;
 mod fetch;
 mod identity;
 mod list_offsets;
@@ -32,5 +33,6 @@ pub(super) fn answer(request: &Request<'_>, reader: &mut Reader<'_>) -> Reply {
         ApiKey::Metadata => metadata::answer(request, reader),
         ApiKey::ApiVersions => identity::api_versions(request, reader),
         ApiKey::InitProducerId => identity::init_producer_id(request, reader),
+        ApiKey::DescribeProducers => describe_producers::answer(request, reader),
     }
 }

@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use super::Reply;
 use crate::protocol::batch_header::{ATTRIBUTE_LOG_APPEND_TIME, Batch, BatchHeader, seal_crc};
 use crate::protocol::broker_code::{
-    INVALID_REQUIRED_ACKS, NOT_LEADER_OR_FOLLOWER, UNKNOWN_SERVER_ERROR, UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION,
+    INVALID_PRODUCER_EPOCH, INVALID_RECORD, INVALID_REQUIRED_ACKS, INVALID_TIMESTAMP, NOT_LEADER_OR_FOLLOWER,
+    OUT_OF_ORDER_SEQUENCE_NUMBER, UNKNOWN_PRODUCER_ID, UNKNOWN_SERVER_ERROR, UNKNOWN_TOPIC_ID,
+    UNKNOWN_TOPIC_OR_PARTITION,
 };
 use crate::protocol::messages::produce::{
     NodeEndpoint, ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopicResponse,
@@ -25,6 +27,10 @@ use crate::testcluster::state::{Partition, State};
 const IDS_FROM: i16 = 13;
 /// From this version on a broker that does not lead says who does (KIP-951).
 const LEADER_HINT_FROM: i16 = 10;
+
+/// Codes whose answers say where the log begins (`ReplicaManager.appendToLocalLog`).
+const LOOKED_INTO: [i16; 5] =
+    [INVALID_TIMESTAMP, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, UNKNOWN_PRODUCER_ID, INVALID_RECORD];
 
 /// A request with more of them is after the broker's memory, not after its log.
 const PARTITIONS_MAX: usize = 100_000;
@@ -58,6 +64,7 @@ pub(super) fn answer(request: &Request<'_>, reader: &mut Reader<'_>) -> Reply {
             } else {
                 refusal(INVALID_REQUIRED_ACKS, "acks is -1, 0 or 1")
             };
+            add_what_is_known(request, &place, &mut answer);
             answer.index = *index;
             is_success &= answer.error_code == 0;
             partitions.push(answer);
@@ -112,10 +119,32 @@ fn refusal(error_code: i16, message: &str) -> ProducePartitionResponse {
     ProducePartitionResponse { error_code, error_message: Some(message.to_owned()), ..Default::default() }
 }
 
+/// The leader in every answer with code 6, whatever it comes from (KIP-951); where the log begins in those that
+/// brokers refuse after they looked into it.
+fn add_what_is_known(request: &Request<'_>, place: &Place, answer: &mut ProducePartitionResponse) {
+    let Ok(partition) = &place.partition else { return };
+    match answer.error_code {
+        NOT_LEADER_OR_FOLLOWER if request.version >= LEADER_HINT_FROM => {
+            let partition = partition.lock();
+            answer.current_leader = (partition.leader, partition.leader_epoch);
+        }
+        code if LOOKED_INTO.contains(&code) => answer.log_start_offset = partition.lock().log.start_offset(),
+        _ => {}
+    }
+}
+
+/// A refusal by command.
+fn ordered(failure: &Failure) -> ProducePartitionResponse {
+    let message = |place: &i32| (*place, Some(format!("record {place} is bad by order of a command")));
+    ProducePartitionResponse {
+        record_errors: failure.records.iter().map(message).collect(),
+        ..refusal(failure.code, "this error was ordered by a command")
+    }
+}
+
 /// Appends one batch, or says why not.
 fn append(request: &Request<'_>, records: Option<&[u8]>, place: &Place) -> ProducePartitionResponse {
     let failure = place.failure.as_ref();
-    let ordered = |failure: &Failure| refusal(failure.code, "this error was ordered by a command");
     if let Some(failure) = failure.filter(|failure| !failure.after_append) {
         return ordered(failure);
     }
@@ -148,11 +177,7 @@ fn not_leader(request: &Request<'_>, partition: &Partition) -> Option<ProducePar
     if partition.leader == request.link.broker {
         return None;
     }
-    let mut refused = refusal(NOT_LEADER_OR_FOLLOWER, "another broker leads this partition");
-    if request.version >= LEADER_HINT_FROM {
-        refused.current_leader = (partition.leader, partition.leader_epoch);
-    }
-    Some(refused)
+    Some(refusal(NOT_LEADER_OR_FOLLOWER, "another broker leads this partition"))
 }
 
 /// Appends a batch that was checked to a partition that is led here, unless its producer's order is against it.
@@ -193,7 +218,9 @@ fn append_checked(partition: &mut Partition, batch: &Batch<'_>, place: &Place) -
         log.append(header_bytes, batch.payload, header.records_count, max_timestamp_ms, epoch, place.retain_bytes);
     let log_start_offset = log.start_offset();
     if let Some(sequenced) = sequenced {
-        partition.producers.remember(sequenced, base_offset, append_time_ms);
+        // As Kafka does (UnifiedLog.append): the answer to a repeat has the batch's largest timestamp, also where the
+        // topic keeps the producer's.
+        partition.producers.remember(sequenced, base_offset, max_timestamp_ms);
     }
     ProducePartitionResponse { base_offset, log_append_time_ms: append_time_ms, log_start_offset, ..Default::default() }
 }
@@ -209,7 +236,7 @@ fn endpoints(request: &Request<'_>, topics: &mut [ProduceTopicResponse]) -> Vec<
     leaders.sort_unstable();
     leaders.dedup();
     let state = request.shared.state.lock();
-    let nodes = leaders.into_iter().filter_map(|leader| state.node(leader));
+    let nodes = leaders.into_iter().filter_map(|leader| state.node(leader)).filter(|node| node.live);
     nodes
         .map(|node| NodeEndpoint { node_id: node.id, host: "127.0.0.1".into(), port: i32::from(node.port), rack: None })
         .collect()

@@ -41,6 +41,7 @@ fn defaults_resolve_to_themselves() {
         client_id: "kurier".to_owned(),
         acks: Acks::All,
         idempotence: true,
+        resend_unknown: false,
         max_in_flight: 5,
         retries: 2_147_483_647,
         retry_backoff: ms(100),
@@ -110,6 +111,7 @@ fn every_setting_reaches_its_field() {
         ("receive.buffer.bytes", "32"),
         ("key.serializer", "int64"),
         ("value.serializer", "string"),
+        ("unknown.outcome", "resend"),
         ("log.level", "debug"),
         ("allow.auto.create.topics", "false"),
     ]);
@@ -119,6 +121,7 @@ fn every_setting_reaches_its_field() {
         client_id: "till".to_owned(),
         acks: Acks::Leader,
         idempotence: false,
+        resend_unknown: true,
         max_in_flight: 17,
         retries: 4,
         retry_backoff: ms(21),

@@ -83,6 +83,7 @@ const BOUNDARIES: &[(&str, &[&str], &[&str])] = &[
         ],
         &["", "Murmur2", "sticky"],
     ),
+    ("unknown.outcome", &["report", "resend"], &["", "retry"]),
     ("partitioner.ignore.keys", &["true", "false"], &["no"]),
     ("partitioner.adaptive.partitioning.enable", &["true", "false"], &["no"]),
     ("partitioner.availability.timeout.ms", &["0", "9223372036854775807"], &["-1"]),

@@ -76,8 +76,8 @@ pub(crate) struct Sender {
     random: Random,
     waiting: Option<Waiting>,
     /// The topic whose partitions it waits for, and until when.
-    missing: Option<u32>,
-    missing_until: Time,
+    missing: Option<(u32, Time)>,
+    touch_at: Time,
 }
 
 impl Shop {
@@ -157,7 +157,7 @@ impl Shop {
 
 impl Sender {
     pub(crate) fn new(shop: Shop, number: u32, records: u64, random: Random) -> Self {
-        Self { shop, number, left: records, random, waiting: None, missing: None, missing_until: Time::ZERO }
+        Self { shop, number, left: records, random, waiting: None, missing: None, touch_at: Time::ZERO }
     }
 
     /// Does what this thread does next. After how long it goes on; `None`: it is done.
@@ -169,11 +169,15 @@ impl Sender {
             if self.left == 0 {
                 return None;
             }
-            let topic = self.missing.take().unwrap_or(self.random.below(u64::from(self.shop.topics)) as u32);
+            let topic = match self.missing {
+                Some((topic, _)) => topic,
+                None => self.random.below(u64::from(self.shop.topics)) as u32,
+            };
             let partitions = self.shop.book.partitions(topic);
             if partitions.is_empty() {
                 return self.miss(topic);
             }
+            self.missing = None;
             self.left -= 1;
             // The first ones more often: batches of one record have no order.
             let place = self.random.below(partitions.len() as u64).min(self.random.below(partitions.len() as u64));
@@ -203,18 +207,21 @@ impl Sender {
         self.shop.clock.wall_ms()
     }
 
-    /// Nobody has told of the topic's partitions: as a send does, it asks for them once, waits for them at most
-    /// `max.block.ms`, and goes away. The next one asks again.
+    /// Nobody has told of the topic's partitions: as a send does, it asks for them, again after a while, and goes away
+    /// when `max.block.ms` is over.
     fn miss(&mut self, topic: u32) -> Option<Duration> {
         if self.shop.network.is_finished() {
             return None;
         }
         let now = self.shop.clock.now();
-        if now >= self.missing_until {
-            self.missing_until = now + self.shop.max_block;
+        let (_, until) = *self.missing.get_or_insert((topic, now + self.shop.max_block));
+        if now >= self.touch_at {
+            self.touch_at = now + Duration::from_secs(1);
             self.shop.network.visit(|engine| engine.touch_topic(TopicNumber(topic), now));
         }
-        self.missing = (now < self.missing_until).then_some(topic);
+        if now >= until {
+            self.missing = None;
+        }
         Some(Duration::from_millis(1 + self.random.below(20)))
     }
 

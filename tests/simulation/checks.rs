@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// A timer is this late at most, beside what the seed's threads are late.
 const TICK: Duration = Duration::from_millis(5);
+/// After healing, connections and leaders are found again within this: backoffs, metadata, a dead socket's timeout.
+pub(crate) const CONVALESCENCE: Duration = Duration::from_secs(30);
 
 /// What the application holds to be true of a record at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,10 @@ impl World {
         if matches!(code, Code::FATAL | Code::INTERNAL) && !self.has_lawful_end() {
             let status = self.network().visit(|engine| engine.status());
             return Err(format!("I13: {delivery:?}, status {status:?}"));
+        }
+        let well_since = self.healed_at + CONVALESCENCE + self.plan.engine.request_timeout * 2;
+        if code == Code::TIMED_OUT && self.is_healed && !self.is_closed && well_since < self.now {
+            return Err(format!("the time ran out though all has been well for long: {delivery:?}"));
         }
         if delivery.offset >= 0 && !is_written {
             return Err(format!("an offset without a record: {delivery:?}"));

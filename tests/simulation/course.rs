@@ -1,7 +1,7 @@
 //! The course of a seed: trouble, healing, proof that all is well again, the end, and the reckoning.
 
+use crate::checks::CONVALESCENCE;
 use crate::ledger::Stage;
-use crate::plan::Reading;
 use crate::report::Report;
 use crate::world::World;
 use kurier::accumulator::Partition;
@@ -16,8 +16,6 @@ pub(crate) struct Ended {
     pub(crate) violation: Option<String>,
 }
 
-/// After healing, connections and leaders are found again within this: backoffs, metadata, a dead socket's timeout.
-const CONVALESCENCE: Duration = Duration::from_secs(30);
 /// A last copy may be on its way for so long after its connection was given up.
 const ECHO: Duration = Duration::from_secs(200);
 /// In good times a record is written this much later than its linger, ways and threads apart.
@@ -95,20 +93,11 @@ impl World {
 
     /// Faults are over: everything that was accepted has its fate in time, and leaves nothing behind.
     fn recover(&mut self, timeout: Duration) {
-        // Senders that wait for memory have theirs within max.block.
-        if self.plan.reading == Reading::Never {
-            self.read_promptly();
-        }
+        self.read_promptly();
         let limit = self.now + self.plan.max_block + timeout * 2 + self.plan.trouble * 3 + CONVALESCENCE;
-        loop {
-            self.run(limit, |world| world.are_senders_done());
-            if self.violation.is_some() {
-                return;
-            }
-            if !self.are_senders_done() {
-                return self.fail("senders are stuck though all is well");
-            }
-            break;
+        self.run(limit, Self::are_senders_done);
+        if self.violation.is_none() && !self.are_senders_done() {
+            return self.fail("senders are stuck though all is well");
         }
         self.run(self.now + timeout + Duration::from_secs(1), World::is_idle);
         if self.violation.is_none() && !self.is_idle() {

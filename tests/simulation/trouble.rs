@@ -138,6 +138,7 @@ impl World {
         let now = self.now;
         self.trace.say(now, "heal", "");
         self.is_healed = true;
+        self.healed_at = self.healed_at.min(now);
         self.doors.refusing.clear();
         self.doors.hanging.clear();
         self.wire.heal(now);

@@ -88,6 +88,7 @@ pub(crate) struct World {
     /// When the process stood still.
     pub(crate) pauses: Vec<(Time, Time)>,
     pub(crate) is_healed: bool,
+    pub(crate) healed_at: Time,
     pub(crate) heals_at: Time,
     pub(crate) is_closed: bool,
     pub(crate) violation: Option<String>,
@@ -170,6 +171,7 @@ impl World {
             paused_until: Time::ZERO,
             pauses: Vec::new(),
             is_healed: false,
+            healed_at: Time::NEVER,
             heals_at: START + plan.trouble,
             is_closed: false,
             violation: None,

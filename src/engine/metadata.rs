@@ -19,6 +19,8 @@ use crate::time::Time;
 const PARTITIONS_MAX: usize = 1_000_000;
 /// A topic's answer may leave out this many partitions in a row; what comes behind a larger hole is ignored.
 const HOLE_MAX: usize = 1_024;
+/// So many answers in a row are not all from brokers that have not heard yet.
+const OLDER_ANSWERS_MAX: u32 = 5;
 /// `REBOOTSTRAP_REQUIRED` (KIP-1102).
 const REBOOTSTRAP_REQUIRED: i16 = 129;
 
@@ -160,12 +162,15 @@ impl<B: Parcel> Engine<B> {
         self.actions.push_back(Action::Partitions(number, partitions));
     }
 
-    /// A leader and its epoch from metadata. Older than what is known: ignored.
+    /// A leader and its epoch from metadata. Older than what is known: ignored, unless it is all that is heard any more:
+    /// then the topic was made anew, by brokers that give topics no ids, and its epochs begin at 0 again.
     fn learn_leader(&mut self, number: PartitionNumber, leader: i32, epoch: i32, code: i16, now: Time) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        if epoch >= 0 && epoch < partition.leader_epoch {
+        if epoch >= 0 && epoch < partition.leader_epoch && partition.older_answers < OLDER_ANSWERS_MAX {
+            partition.older_answers += 1;
             return;
         }
+        partition.older_answers = 0;
         partition.trouble = if code == 0 { 5 } else { code };
         let leader = if leader >= 0 && self.cluster.brokers.contains_key(&leader) { leader } else { -1 };
         self.lead(number, leader, epoch, now);

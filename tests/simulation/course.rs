@@ -153,10 +153,7 @@ impl World {
             return true;
         }
         let started = self.now;
-        // What does not fit into the socket's buffer takes its way after what was there before.
-        let bytes = self.shop.content(number, topic, partition.index).bytes() + 500;
-        let ways = 12 + 2 * (bytes / self.plan.socket_bytes) as u64;
-        let ways = Duration::from_nanos(self.plan.distance.end() * ways + self.plan.latency.end() * (ways + 10));
+        let ways = Duration::from_nanos(self.plan.distance.end() * 12 + self.plan.latency.end() * 20);
         let brisk = self.plan.limits.linger + ways + BRISK + self.cluster_slowness();
         let patience = if is_strict { brisk } else { self.plan.engine.delivery_timeout + Duration::from_secs(1) };
         let fate = |world: &Self| world.shop.ledger.lock().unwrap().get(number).and_then(|entry| entry.fate);

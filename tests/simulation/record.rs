@@ -88,13 +88,6 @@ impl Content {
         Self { key, value, headers }
     }
 
-    /// About as many bytes as it has on the wire.
-    pub(crate) fn bytes(&self) -> usize {
-        let of = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
-        let headers = self.headers.iter().map(|(name, value)| name.len() + of(value));
-        of(&self.key) + of(&self.value) + headers.sum::<usize>()
-    }
-
     /// Lends it to an append.
     pub(crate) fn lend<R>(&self, call: impl FnOnce(RecordBody<'_>) -> R) -> R {
         let headers: Vec<Header<'_>> =

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// How fast a machine hears of what it was not told in the stream's order: a reset, a refusal.
 const SOON: Duration = Duration::from_micros(50);
+/// What a socket's buffer takes, if it is none of those that are too small.
+pub(crate) const BUFFER_BYTES: usize = 200_000;
 
 #[derive(Debug)]
 enum Piece {
@@ -346,12 +348,14 @@ impl Wire {
         was_there.then_some(Heard::Closed(id))
     }
 
-    /// What was held back may go on; what vanished has vanished.
+    /// What was held back may go on, through buffers as large as they should be; what vanished has vanished.
     pub(crate) fn heal(&mut self, now: Time) {
+        self.buffer_bytes = self.buffer_bytes.max(BUFFER_BYTES);
         for link in self.links.values_mut() {
             if link.asked_at != Time::NEVER {
                 link.asked_at = link.asked_at.min(now + Duration::from_secs(1));
             }
+            link.buffer_bytes = self.buffer_bytes;
             for pipe in [&mut link.up, &mut link.down] {
                 pipe.held_until = pipe.held_until.min(now);
                 pipe.cut_after = None;

@@ -41,6 +41,8 @@ pub(crate) struct Broker {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) release: &'static Release,
+    /// What it will be when it starts again.
+    pub(crate) next_release: Option<&'static Release>,
     pub(crate) is_up: bool,
     /// Counts its lives: what was to happen in an earlier one does not.
     pub(crate) generation: u64,
@@ -75,6 +77,7 @@ impl Broker {
             host: format!("broker{node}.example"),
             port: 9_000 + node as u16,
             release: profile.release,
+            next_release: None,
             is_up: true,
             generation: 0,
             is_paused: false,
@@ -111,6 +114,20 @@ impl Cluster {
         self.timers.set(self.now + timeout, Event::Fence { node, generation }, None);
         self.timers.set(self.now + down, Event::Start { node, generation }, None);
         self.count("broker crashes");
+    }
+
+    /// The machine's power: the last batches had not reached the disk.
+    pub(super) fn lose_power(&mut self, node: i32, batches: usize, down: Duration) {
+        if !self.brokers.get(&node).is_some_and(|broker| broker.is_up) {
+            return;
+        }
+        self.crash(node, true, down);
+        for partition in self.partitions.values_mut() {
+            if let Some(replica) = partition.replica_mut(node) {
+                let kept = replica.entries.len().saturating_sub(batches);
+                replica.truncate(kept, true);
+            }
+        }
     }
 
     /// A clean stop: others lead first. What was asked before is mostly answered.
@@ -152,6 +169,9 @@ impl Cluster {
             return;
         }
         broker.is_up = true;
+        if let Some(release) = broker.next_release.take() {
+            broker.release = release;
+        }
         broker.is_informed = false;
         broker.generation += 1;
         let is_cut = self.now < broker.cut_until;
@@ -236,7 +256,7 @@ impl Cluster {
 
     /// Takes the role that the controller gave to this replica.
     pub(super) fn take_role(&mut self, key: Key, node: i32, told: &PartitionImage) {
-        let (now, end_of_log) = (self.now, self.is_offline(key, node));
+        let (now, is_offline, is_forgetful) = (self.now, self.is_offline(key, node), self.profile.forgetful_followers);
         let Some(replica) = self.partitions.get_mut(&key).and_then(|partition| partition.replica_mut(node)) else {
             return;
         };
@@ -248,12 +268,19 @@ impl Cluster {
                 known.partition_epoch = told.partition_epoch;
                 known.isr.clone_from(&told.isr);
                 self.raise_watermark(key, node);
+                // Whoever is not in sync may be by now: what the leader asked for with an older state was refused.
+                for other in told.replicas.iter().filter(|other| !told.isr.contains(other)) {
+                    self.plan_fetch(key, *other);
+                }
             }
             return;
         }
-        if told.leader == node && !end_of_log {
+        if told.leader == node && !is_offline {
             let others = told.replicas.iter().filter(|other| **other != node);
             let progress = others.map(|other| (*other, Progress { end: -1, caught_up: now })).collect();
+            if is_forgetful && matches!(replica.role, Role::Follower { .. }) {
+                replica.producers.keep_last();
+            }
             let (epoch, partition_epoch, isr) = (told.epoch, told.partition_epoch, told.isr.clone());
             replica.role = Role::Leader(Leadership { epoch, partition_epoch, isr, progress, is_watching: false });
             self.raise_watermark(key, node);
@@ -276,10 +303,5 @@ impl Cluster {
     pub(super) fn is_offline(&self, key: Key, node: i32) -> bool {
         let replica = self.partitions.get(&key).and_then(|partition| partition.replica(node));
         replica.is_some_and(|replica: &Replica| self.now < replica.offline_until)
-    }
-
-    /// Is the process there, and running?
-    pub(super) fn is_running(&self, node: i32) -> bool {
-        self.brokers.get(&node).is_some_and(|broker| broker.is_up && !broker.is_paused)
     }
 }

@@ -8,7 +8,7 @@ use kurier::time::Time;
 use super::Cluster;
 use super::partition::{Key, Partition};
 use super::replica::{Replica, Role};
-use super::timers::Event;
+use super::timers::{Alarm, Event};
 
 /// A partition as the controller has it.
 #[derive(Clone, Debug)]
@@ -210,7 +210,7 @@ impl Cluster {
                 }
             }
         });
-        let is_loss = self.partitions.get_mut(&key).is_some_and(|partition| partition.elect(node));
+        let is_loss = self.partitions.get_mut(&key).is_some_and(|partition| partition.elect(node, clean));
         self.count(if clean { "elections" } else { "unclean elections" });
         if is_loss {
             self.count(if clean { "committed records lost by a clean election" } else { "committed records lost" });
@@ -256,16 +256,16 @@ impl Cluster {
         self.tell(node);
     }
 
-    /// A leader asks for other in-sync replicas (AlterPartition). Only the present leader gets it, and only live
-    /// brokers get in.
+    /// A leader asks for other in-sync replicas (AlterPartition). Only the present leader gets it, if it knows the
+    /// partition's present state, and only live brokers get in.
     pub(super) fn alter_isr(&mut self, key: Key, leader: i32, isr: Vec<i32>) -> bool {
         let Some(partition) = self.partitions.get(&key) else { return false };
         let name = Rc::clone(&partition.topic);
         let Some(leadership) = partition.replica(leader).and_then(Replica::leadership) else { return false };
-        let epoch = leadership.epoch;
+        let known = (leader, leadership.epoch, leadership.partition_epoch);
         let image = &self.controller.image;
-        let is_leader = |one: &super::controller::PartitionImage| {
-            one.leader == leader && one.epoch == epoch && isr.iter().all(|node| image.alive.contains(node))
+        let is_leader = |one: &PartitionImage| {
+            (one.leader, one.epoch, one.partition_epoch) == known && isr.iter().all(|node| image.alive.contains(node))
         };
         let is_cut = self.brokers.get(&leader).is_none_or(|broker| self.now < broker.cut_until);
         if is_cut || !image.partition(&name, key).is_some_and(is_leader) {
@@ -279,8 +279,7 @@ impl Cluster {
             })
         });
         let replica = self.partitions.get_mut(&key).and_then(|partition| partition.replica_mut(leader));
-        if let (Some(leadership), Some(partition_epoch)) =
-            (replica.and_then(Replica::leadership_mut), partition_epoch)
+        if let (Some(leadership), Some(partition_epoch)) = (replica.and_then(Replica::leadership_mut), partition_epoch)
         {
             leadership.isr = isr;
             leadership.partition_epoch = partition_epoch;
@@ -299,10 +298,9 @@ impl Cluster {
     }
 
     /// Sets an event that ends with the broker's life.
-    pub(super) fn at_broker(&mut self, node: i32, at: Time, event: Event) {
-        if let Some(broker) = self.brokers.get(&node) {
-            self.timers.set(at, event, Some((node, broker.generation)));
-        }
+    pub(super) fn at_broker(&mut self, node: i32, at: Time, event: Event) -> Option<Alarm> {
+        let life = self.brokers.get(&node).map(|broker| (node, broker.generation))?;
+        Some(self.timers.set(at, event, Some(life)))
     }
 
     /// A broker learns what the controller decided; older news are ignored.

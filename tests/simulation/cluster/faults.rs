@@ -9,53 +9,143 @@ use crate::random::Random;
 use super::Cluster;
 use super::broker::Point;
 use super::lies::Lie;
+use super::versions::{RELEASES, Release};
 
 /// Something that goes wrong now.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// SIGKILL; `silent`: the power of its machine, so that not even the connections end.
-    Crash { node: i32, silent: bool, down: Duration },
+    Crash {
+        node: i32,
+        silent: bool,
+        down: Duration,
+    },
     /// The same, at a point of the next produce request.
-    CrashAt { node: i32, point: Point, silent: bool, down: Duration },
+    CrashAt {
+        node: i32,
+        point: Point,
+        silent: bool,
+        down: Duration,
+    },
     /// A clean stop.
-    Stop { node: i32, down: Duration },
+    Stop {
+        node: i32,
+        down: Duration,
+    },
     /// Every broker is stopped cleanly or killed.
-    AllDown { clean: bool, down: Duration },
-    /// One after the other is stopped and started.
-    Rolling { clean: bool, down: Duration },
+    AllDown {
+        clean: bool,
+        down: Duration,
+    },
+    /// One after the other is stopped and started, perhaps as another release.
+    Rolling {
+        clean: bool,
+        down: Duration,
+        release: Option<&'static Release>,
+    },
+    /// The power of its machine, and with it the last batches of its logs that had not reached the disk.
+    PowerLoss {
+        node: i32,
+        batches: usize,
+        down: Duration,
+    },
     /// SIGSTOP, later SIGCONT.
-    Pause { node: i32, span: Duration },
+    Pause {
+        node: i32,
+        span: Duration,
+    },
     /// The controller and the broker do not hear of each other: it may go on as a leader that is none.
-    Cut { node: i32, span: Duration },
+    Cut {
+        node: i32,
+        span: Duration,
+    },
     /// It does not learn what the controller decides.
-    Uninformed { node: i32, span: Duration },
+    Uninformed {
+        node: i32,
+        span: Duration,
+    },
     /// Its fetches are slow.
-    SlowReplica { node: i32, span: Duration, slowness: Duration },
+    SlowReplica {
+        node: i32,
+        span: Duration,
+        slowness: Duration,
+    },
     /// Its answers are slow.
-    SlowAnswers { node: i32, span: Duration, tardiness: Duration },
+    SlowAnswers {
+        node: i32,
+        span: Duration,
+        tardiness: Duration,
+    },
     /// Another in-sync replica leads.
-    Elect { topic: String, partition: i32 },
+    Elect {
+        topic: String,
+        partition: i32,
+    },
     /// A replica leads that was not in sync.
-    UncleanElect { topic: String, partition: i32 },
+    UncleanElect {
+        topic: String,
+        partition: i32,
+    },
     /// Old records go, and with them, on old brokers, what was known of their producers.
-    Retention { topic: String, partition: i32 },
+    Retention {
+        topic: String,
+        partition: i32,
+    },
     /// Producers that wrote nothing for long are forgotten.
-    Forget { topic: String, partition: i32 },
+    Forget {
+        topic: String,
+        partition: i32,
+    },
     /// Deleted, and created again after a while.
-    Recreate { topic: String, absent: Duration },
-    AddPartitions { topic: String, count: i32 },
+    Recreate {
+        topic: String,
+        absent: Duration,
+    },
+    AddPartitions {
+        topic: String,
+        count: i32,
+    },
     /// A log directory fails for a while.
-    Storage { topic: String, partition: i32, span: Duration },
+    Storage {
+        topic: String,
+        partition: i32,
+        span: Duration,
+    },
     /// The next batches of a partition get an error, instead of being appended or after it.
-    Refuse { topic: String, partition: i32, code: i16, after: bool, times: u32 },
-    RefuseInit { code: i16, times: u32 },
-    RefuseDescribe { code: i16, times: u32 },
-    RefuseMetadata { times: u32 },
-    RefuseTopic { topic: String, code: i16, times: u32 },
+    Refuse {
+        topic: String,
+        partition: i32,
+        code: i16,
+        after: bool,
+        times: u32,
+    },
+    RefuseInit {
+        code: i16,
+        times: u32,
+    },
+    RefuseDescribe {
+        code: i16,
+        times: u32,
+    },
+    RefuseMetadata {
+        times: u32,
+    },
+    RefuseTopic {
+        topic: String,
+        code: i16,
+        times: u32,
+    },
     /// The next answers of a broker ask for rest.
-    Throttle { node: i32, throttle_ms: i32, times: u32 },
+    Throttle {
+        node: i32,
+        throttle_ms: i32,
+        times: u32,
+    },
     /// The next answer to a produce request is not true.
-    Lie { node: i32, lie: Lie },
+    Lie {
+        node: i32,
+        lie: Lie,
+    },
 }
 
 /// The kinds of faults, for swarms: with each seed only some of them happen.
@@ -66,6 +156,7 @@ pub(crate) enum Kind {
     Stop,
     AllDown,
     Rolling,
+    PowerLoss,
     Pause,
     Cut,
     Uninformed,
@@ -92,12 +183,13 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Each with the percentage of the seeds in which it may happen.
-    pub(crate) const ALL: [(Self, u64); 27] = [
+    pub(crate) const ALL: [(Self, u64); 28] = [
         (Self::Crash, 40),
         (Self::CrashAt, 40),
         (Self::Stop, 30),
         (Self::AllDown, 8),
         (Self::Rolling, 10),
+        (Self::PowerLoss, 6),
         (Self::Pause, 20),
         (Self::Cut, 30),
         (Self::Uninformed, 30),
@@ -264,7 +356,8 @@ impl Fault {
             Kind::Stop => Self::Stop { node, down: span },
             // Sometimes for hours.
             Kind::AllDown => Self::AllDown { clean, down: if silent { span * 600 } else { span * 3 } },
-            Kind::Rolling => Self::Rolling { clean, down: span },
+            Kind::Rolling => Self::Rolling { clean, down: span, release: draw_release(cluster, random) },
+            Kind::PowerLoss => Self::PowerLoss { node, batches: random.range(1..=5) as usize, down: span },
             Kind::Pause => Self::Pause { node, span },
             Kind::Cut => Self::Cut { node, span: span * 2 },
             Kind::Uninformed => Self::Uninformed { node, span },
@@ -277,9 +370,7 @@ impl Fault {
             Kind::Recreate => Self::Recreate { topic, absent: span },
             Kind::AddPartitions => Self::AddPartitions { topic, count: i32::from(clean) + 1 },
             Kind::Storage => Self::Storage { topic, partition, span },
-            Kind::RefuseRetriable => {
-                Self::Refuse { topic, partition, code: one_of(&RETRIABLE), after: false, times }
-            }
+            Kind::RefuseRetriable => Self::Refuse { topic, partition, code: one_of(&RETRIABLE), after: false, times },
             Kind::RefuseAfter => Self::Refuse { topic, partition, code: one_of(&AFTER_APPEND), after: true, times },
             Kind::RefuseForGood => Self::Refuse { topic, partition, code: one_of(&FOR_GOOD), after: false, times },
             Kind::RefuseFatal => Self::Refuse { topic, partition, code: one_of(&FATAL), after: false, times: 1 },
@@ -294,6 +385,20 @@ impl Fault {
             Kind::Lie => Self::Lie { node, lie: *random.pick(&Lie::ALL).unwrap_or(&Lie::WrongCorrelation) },
         }
     }
+}
+
+/// In every third case another one: mostly a newer, sometimes the one before.
+fn draw_release(cluster: &Cluster, random: &mut Random) -> Option<&'static Release> {
+    let present = RELEASES.iter().position(|release| release == cluster.profile().release)?;
+    if !random.chance(33) {
+        return None;
+    }
+    let to = if random.chance(25) {
+        present.saturating_sub(1)
+    } else {
+        random.range(present as u64..=RELEASES.len() as u64 - 1) as usize
+    };
+    RELEASES.get(to)
 }
 
 /// Mostly short against a session's timeout or a delivery's, sometimes long.

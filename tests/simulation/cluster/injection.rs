@@ -12,6 +12,7 @@ use super::partition::Key;
 use super::refusals::{Few, Refusal};
 use super::replica::Role;
 use super::timers::Event;
+use super::versions::Release;
 
 impl Cluster {
     /// Something goes wrong now.
@@ -31,6 +32,7 @@ impl Cluster {
             | Fault::Stop { .. }
             | Fault::AllDown { .. }
             | Fault::Rolling { .. }
+            | Fault::PowerLoss { .. }
             | Fault::Pause { .. }
             | Fault::Cut { .. }
             | Fault::Uninformed { .. }
@@ -71,11 +73,12 @@ impl Cluster {
                     if clean { self.stop(node, down) } else { self.crash(node, false, down) }
                 }
             }
-            Fault::Rolling { clean, down } => {
+            Fault::PowerLoss { node, batches, down } => self.lose_power(node, batches, down),
+            Fault::Rolling { clean, down, release } => {
                 // The next one goes when the one before has come back.
                 let mut later = Duration::ZERO;
                 for node in self.nodes() {
-                    self.timers.set(now + later, Event::Roll { node, clean, down }, None);
+                    self.timers.set(now + later, Event::Roll { node, clean, down, release }, None);
                     later += down + Duration::from_millis(200);
                 }
             }
@@ -186,7 +189,9 @@ impl Cluster {
     fn fail_storage(&mut self, topic: &str, index: i32, span: Duration) {
         let Some(key) = self.key_of(topic, index) else { return };
         let until = self.now + span;
-        let Some(leader) = self.controller.image.partition(topic, key).map(|partition| partition.leader) else { return };
+        let Some(leader) = self.controller.image.partition(topic, key).map(|partition| partition.leader) else {
+            return;
+        };
         let replica = self.partitions.get_mut(&key).and_then(|partition| partition.replica_mut(leader));
         let Some(replica) = replica else { return };
         replica.offline_until = until;
@@ -223,7 +228,8 @@ impl Cluster {
     }
 
     /// One step of a rolling restart.
-    pub(super) fn roll(&mut self, node: i32, clean: bool, down: Duration) {
+    pub(super) fn roll(&mut self, node: i32, clean: bool, down: Duration, release: Option<&'static Release>) {
+        self.change(node, |broker| broker.next_release = release.or(broker.next_release));
         if clean { self.stop(node, down) } else { self.crash(node, false, down) }
     }
 

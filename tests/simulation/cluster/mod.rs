@@ -33,8 +33,7 @@ use crate::random::Random;
 
 pub(crate) use faults::{Fault, Kind};
 pub(crate) use network::Output;
-pub(crate) use profile::{Profile, TopicProfile};
-pub(crate) use stored::Stored;
+pub(crate) use profile::Profile;
 
 use broker::Broker;
 use controller::Controller;
@@ -146,7 +145,7 @@ impl Cluster {
             Event::Start { node, generation } => self.start(node, generation),
             Event::Resume { node, generation } => self.resume(node, generation),
             Event::Rejoin { node, until } => self.rejoin(node, until),
-            Event::Roll { node, clean, down } => self.roll(node, clean, down),
+            Event::Roll { node, clean, down, release } => self.roll(node, clean, down, release),
             Event::Replace { key, node } => self.replace(key, node),
             Event::Repair { key, node } => self.repair(key, node),
             Event::CreateTopic { name } => self.create_topic(&name),

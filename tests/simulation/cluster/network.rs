@@ -207,7 +207,8 @@ impl Cluster {
             && let Some(delay) = late
         {
             self.count("requests worked off late, for a client that has gone");
-            return self.at_broker(node, self.now + delay, Event::Process { connection });
+            self.at_broker(node, self.now + delay, Event::Process { connection });
+            return;
         }
         let Some(frame) = one.frames.pop_front() else {
             one.is_busy = false;

@@ -49,13 +49,14 @@ impl Partition {
         self.truth.extend(more.cloned());
     }
 
-    /// A replica becomes leader: what it does not have is gone. Whether committed records were.
-    pub(crate) fn elect(&mut self, node: i32) -> bool {
+    /// A replica becomes leader: what it does not have is gone. Whether committed records were. After an unclean
+    /// election nobody can be sure, for the leader before may promise more until it hears of it.
+    pub(crate) fn elect(&mut self, node: i32, clean: bool) -> bool {
         let Some(replica) = self.replicas.iter().find(|replica| replica.node == node) else { return false };
         let kept = replica.same_as(&self.truth);
         let is_loss = kept < self.truth.len();
         self.truth.truncate(kept);
-        self.is_lost |= is_loss;
+        self.is_lost |= is_loss || !clean;
         is_loss
     }
 }

@@ -36,13 +36,7 @@ fn refuse(error_code: i16) -> Verdict {
 }
 
 impl Cluster {
-    pub(super) fn produce(
-        &mut self,
-        connection: u64,
-        node: i32,
-        header: &Header,
-        body: &mut Reader<'_>,
-    ) -> Outcome {
+    pub(super) fn produce(&mut self, connection: u64, node: i32, header: &Header, body: &mut Reader<'_>) -> Outcome {
         if self.meets_doom(node, Point::BeforeAppend) {
             return Outcome::Silence;
         }
@@ -50,7 +44,7 @@ impl Cluster {
         self.tickets_drawn += 1;
         let number = self.tickets_drawn;
         let mut ticket =
-            Ticket { node, connection, header: *header, topics: Vec::new(), slots: Vec::with_capacity(4) };
+            Ticket { node, connection, header: *header, topics: Vec::new(), slots: Vec::with_capacity(4), alarm: None };
         for topic in &request.topics {
             let name = self.name_of(node, header.version, topic.name, topic.topic_id);
             for (index, records) in &topic.partitions {
@@ -58,9 +52,7 @@ impl Cluster {
                 let (mut response, waits_for) = match &name {
                     _ if !matches!(acks, -1..=1) => refuse(code::INVALID_REQUIRED_ACKS),
                     None => refuse(code::UNKNOWN_TOPIC_ID),
-                    Some(topic) => {
-                        self.arrive(&Arrival { node, version, acks, topic, index: *index, records })
-                    }
+                    Some(topic) => self.arrive(&Arrival { node, version, acks, topic, index: *index, records }),
                 };
                 response.index = *index;
                 let waits_for = waits_for.filter(|_| request.acks == -1);
@@ -75,7 +67,7 @@ impl Cluster {
     }
 
     /// The request is in the logs as far as it ever will be: answered now, later or never.
-    fn file(&mut self, number: u64, ticket: Ticket, request: &ProduceRequest<'_>) -> Outcome {
+    fn file(&mut self, number: u64, mut ticket: Ticket, request: &ProduceRequest<'_>) -> Outcome {
         let node = ticket.node;
         if self.meets_doom(node, Point::AfterAppend) {
             return Outcome::Silence;
@@ -85,12 +77,13 @@ impl Cluster {
             return if is_refused { Outcome::Close } else { Outcome::Silence };
         }
         let waits = ticket.slots.iter().any(|slot| slot.waits_for.is_some());
-        self.tickets.insert(number, ticket);
         if waits {
             let patience = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-            self.at_broker(node, self.now + patience, Event::GiveUp { ticket: number });
+            ticket.alarm = self.at_broker(node, self.now + patience, Event::GiveUp { ticket: number });
+            self.tickets.insert(number, ticket);
             self.look_again(number);
         } else {
+            self.tickets.insert(number, ticket);
             self.finish(number);
         }
         Outcome::Wait
@@ -147,7 +140,9 @@ impl Cluster {
             return self.refusals.verdict(refusal, arrival.records, &mut self.random);
         }
         let verdict = self.append(key, arrival);
+        // A leader that waits for nobody answers right after its own append: nothing goes wrong in between.
         if verdict.0.error_code == 0
+            && arrival.acks == -1
             && let Some(error_code) = self.refusals.take(arrival.topic, arrival.index, true, |_| true)
         {
             self.count("refused after the append");
@@ -205,12 +200,8 @@ impl Cluster {
             Check::Append => {
                 let base_offset = replica.end();
                 self.batches_appended += 1;
-                let stored = Batch {
-                    header: found,
-                    payload: batch.payload.to_vec(),
-                    number: self.batches_appended,
-                    append_ms,
-                };
+                let stored =
+                    Batch { header: found, payload: batch.payload.to_vec(), number: self.batches_appended, append_ms };
                 let entry = Entry { base_offset, leader_epoch, appended: now, batch: Rc::new(stored) };
                 let end = entry.end();
                 grow(replica, entry, now);
@@ -227,12 +218,10 @@ impl Cluster {
         if !self.is_named_leader(key, node) {
             self.count("batches appended by a leader that is none any more");
         }
-        let followers: Vec<i32> = self.partitions.get(&key).and_then(|partition| partition.replica(node)).map_or_else(
-            Vec::new,
-            |replica| {
+        let followers: Vec<i32> =
+            self.partitions.get(&key).and_then(|partition| partition.replica(node)).map_or_else(Vec::new, |replica| {
                 replica.leadership().map_or_else(Vec::new, |known| known.progress.keys().copied().collect())
-            },
-        );
+            });
         if !followers.is_empty() {
             followers.into_iter().for_each(|follower| self.plan_fetch(key, follower));
             self.plan_watch(key, node);

@@ -113,10 +113,6 @@ impl Producers {
         self.known.clear();
     }
 
-    pub(crate) fn get(&self, producer_id: i64) -> Option<&Known> {
-        self.known.get(&producer_id)
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Known)> {
         self.known.iter().map(|(producer_id, known)| (*producer_id, known))
     }

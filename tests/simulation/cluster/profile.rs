@@ -31,6 +31,8 @@ pub(crate) struct Profile {
     pub(crate) message_bytes_max: usize,
     /// What the client was told is the largest request; the sniffer looks at it.
     pub(crate) request_bytes_max: Option<usize>,
+    /// A follower that becomes leader knows of each producer only the last batch, as after a restart.
+    pub(crate) forgetful_followers: bool,
     /// The epoch that comes with a new producer id; near 32767 it runs out.
     pub(crate) first_epoch: i16,
     /// A producer that wrote nothing to a partition for so long can be forgotten there, and its records be taken by
@@ -73,6 +75,7 @@ impl Profile {
             topics: Self::draw_topics(random),
             message_bytes_max: message_bytes_max as usize,
             request_bytes_max: None,
+            forgetful_followers: random.chance(25),
             first_epoch: first_epoch as i16,
             forget_after: Duration::from_secs(60 * random.range(6..=90)),
             session_timeout: random.millis(500..=10_000),
@@ -108,6 +111,7 @@ impl Profile {
             topics: vec![topic],
             message_bytes_max: 1_048_588,
             request_bytes_max: None,
+            forgetful_followers: false,
             first_epoch: 0,
             forget_after: Duration::from_secs(3_600),
             session_timeout: Duration::from_secs(2),

@@ -89,6 +89,10 @@ impl Cluster {
         let ends = others.map(|other| leadership.progress.get(other).map_or(-1, |progress| progress.end));
         let watermark = ends.chain([leader.end()]).min().unwrap_or(0);
         if watermark <= leader.high_watermark {
+            // What it promised before it was told that it leads under a new epoch.
+            if is_named {
+                partition.commit(node);
+            }
             return false;
         }
         leader.high_watermark = watermark;
@@ -130,7 +134,8 @@ impl Cluster {
         leadership.is_watching = false;
         let progress = &leadership.progress;
         let behind = |other: &i32| *other != node && progress.get(other).is_none_or(|one| one.end < end);
-        let lags = |other: &i32| behind(other) && progress.get(other).is_none_or(|one| now.since(one.caught_up) >= lag_max);
+        let lags =
+            |other: &i32| behind(other) && progress.get(other).is_none_or(|one| now.since(one.caught_up) >= lag_max);
         let isr: Vec<i32> = leadership.isr.iter().copied().filter(|other| !lags(other)).collect();
         let is_any_behind = leadership.isr.iter().any(behind);
         if isr.len() < leadership.isr.len() && self.alter_isr(key, node, isr) {

@@ -157,6 +157,7 @@ impl Sniffer {
                 let key = (name.clone(), *index);
                 if keys.contains(&key) {
                     self.violation(format!("{name}-{index} twice in a produce request"));
+                    continue;
                 }
                 keys.push(key.clone());
                 let records = records.unwrap_or_default();

@@ -10,6 +10,7 @@ use super::Cluster;
 use super::broker::Point;
 use super::network::Header;
 use super::partition::Key;
+use super::timers::Alarm;
 
 /// A partition of a request.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Ticket {
     pub(crate) header: Header,
     pub(crate) topics: Vec<(String, TopicUuid)>,
     pub(crate) slots: Vec<Slot>,
+    /// When it is answered though something still waits.
+    pub(crate) alarm: Option<Alarm>,
 }
 
 impl Cluster {
@@ -77,6 +80,9 @@ impl Cluster {
     /// Everything is decided: the answer goes out.
     pub(super) fn finish(&mut self, number: u64) {
         let Some(mut ticket) = self.tickets.remove(&number) else { return };
+        if let Some(alarm) = ticket.alarm {
+            self.timers.cancel(alarm);
+        }
         if self.meets_doom(ticket.node, Point::BeforeAnswer) {
             return;
         }
@@ -100,9 +106,8 @@ impl Cluster {
             let partitions = of_it.map(|slot| slot.response.clone()).collect();
             response.topics.push(ProduceTopicResponse { name: name.clone(), topic_id: *topic_id, partitions });
         }
-        let code_of = |slot: &Slot| {
-            ((ticket.topics[slot.topic].0.clone(), slot.response.index), slot.response.error_code)
-        };
+        let code_of =
+            |slot: &Slot| ((ticket.topics[slot.topic].0.clone(), slot.response.index), slot.response.error_code);
         let codes = ticket.slots.iter().map(code_of).collect();
         self.send_produce(&ticket, response, codes);
     }

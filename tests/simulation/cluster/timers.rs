@@ -8,6 +8,7 @@ use kurier::time::Time;
 
 use super::controller::Image;
 use super::partition::Key;
+use super::versions::Release;
 
 /// Something that happens at a moment.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub(crate) enum Event {
     /// A broker that the controller could not reach is reached again.
     Rejoin { node: i32, until: Time },
     /// One step of a rolling restart.
-    Roll { node: i32, clean: bool, down: Duration },
+    Roll { node: i32, clean: bool, down: Duration, release: Option<&'static Release> },
     /// The controller learns that a leader's log directory failed.
     Replace { key: Key, node: i32 },
     /// A log directory works again.
@@ -45,19 +46,28 @@ pub(crate) enum Event {
 /// A broker and its life at that time: what a broker does ends with it.
 pub(crate) type Life = (i32, u64);
 
+/// One event that was set.
+pub(crate) type Alarm = (Time, u64);
+
 /// All events to come.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    events: BTreeMap<(Time, u64), (Event, Option<Life>)>,
+    events: BTreeMap<Alarm, (Event, Option<Life>)>,
     count: u64,
 }
 
 impl Timers {
-    pub(crate) fn set(&mut self, at: Time, event: Event, life: Option<Life>) {
+    /// Answers what takes it back.
+    pub(crate) fn set(&mut self, at: Time, event: Event, life: Option<Life>) -> Alarm {
+        self.count += 1;
         if at != Time::NEVER {
-            self.count += 1;
             self.events.insert((at, self.count), (event, life));
         }
+        (at, self.count)
+    }
+
+    pub(crate) fn cancel(&mut self, alarm: Alarm) {
+        self.events.remove(&alarm);
     }
 
     /// Takes away what would go wrong later.

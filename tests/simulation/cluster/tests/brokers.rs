@@ -3,9 +3,8 @@
 use kurier::protocol::broker_code as code;
 
 use super::client::{MS, Peer, SECOND, spec};
-use crate::cluster::Profile;
 use crate::cluster::broker::Point;
-use crate::cluster::faults::Fault;
+use crate::cluster::{Fault, Profile};
 
 #[test]
 fn a_zombie_appends_times_out_and_what_it_appended_vanishes() {

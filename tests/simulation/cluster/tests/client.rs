@@ -7,9 +7,7 @@ use kurier::protocol::batch_header::{BatchHeader, LEN_COUNTED, seal_crc};
 use kurier::protocol::messages::ApiKey;
 use kurier::protocol::messages::header::{decode_response_header, request_frame};
 use kurier::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
-use kurier::protocol::messages::produce::{
-    ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic,
-};
+use kurier::protocol::messages::produce::{ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopic};
 use kurier::protocol::record::{RecordBody, encode, record_bytes};
 use kurier::protocol::wire::{Reader, Writer};
 use kurier::time::Time;
@@ -70,6 +68,8 @@ pub(super) struct Peer {
     pub(super) version: i16,
     pub(super) acks: i16,
     pub(super) timeout_ms: i32,
+    /// From version 13.
+    pub(super) topic_id: [u8; 16],
     connections: u64,
     correlation_id: i32,
     inbox: BTreeMap<u64, Vec<u8>>,
@@ -84,10 +84,11 @@ impl Peer {
     pub(super) fn with_seed(profile: Profile, seed: u64) -> Self {
         let mut peer = Self {
             version: *profile.release.range(0).unwrap().end().min(&12),
-            cluster: Cluster::new(profile, Random::new(seed)),
+            cluster: Cluster::new(profile, Random::new(seed).fork()),
             now: Time::ZERO,
             acks: -1,
             timeout_ms: 1_000,
+            topic_id: [0; 16],
             connections: 0,
             correlation_id: 0,
             inbox: BTreeMap::new(),
@@ -133,7 +134,7 @@ impl Peer {
     pub(super) fn send(&mut self, connection: u64, batches: &[(i32, Spec)]) {
         let bytes: Vec<(i32, Vec<u8>)> = batches.iter().map(|(index, spec)| (*index, batch(*spec))).collect();
         let partitions = bytes.iter().map(|(index, bytes)| (*index, Some(bytes.as_slice()))).collect();
-        let topic = ProduceTopic { name: "t", topic_id: [0; 16], partitions };
+        let topic = ProduceTopic { name: "t", topic_id: self.topic_id, partitions };
         let request = ProduceRequest {
             transactional_id: None,
             acks: self.acks,

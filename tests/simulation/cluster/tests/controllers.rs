@@ -3,8 +3,7 @@
 use kurier::protocol::broker_code as code;
 
 use super::client::{MS, Peer, SECOND, spec};
-use crate::cluster::Profile;
-use crate::cluster::faults::Fault;
+use crate::cluster::{Fault, Profile};
 
 #[test]
 fn a_recreated_topic_has_another_id_and_its_first_life_is_lost() {
@@ -25,6 +24,31 @@ fn a_recreated_topic_has_another_id_and_its_first_life_is_lost() {
     assert_eq!(peer.store(connection, spec(1, 1)), (0, 0), "nobody is known there: any sequence will do");
     let log = peer.cluster.log("t", 0);
     assert_eq!(log.iter().map(|record| (record.incarnation, record.offset)).collect::<Vec<_>>(), [(1, 0), (2, 0)]);
+}
+
+#[test]
+fn from_version_13_the_id_of_a_topic_that_was_deleted_gets_100() {
+    let mut peer = Peer::new(Profile::plain(1, 1, 1));
+    peer.version = 13;
+    peer.topic_id = peer.cluster.controller.image.topics["t"].id;
+    let connection = peer.connect(1);
+    assert_eq!(peer.store(connection, spec(0, 1)), (0, 0));
+    peer.cluster.inject(&Fault::Recreate { topic: "t".to_owned(), absent: SECOND }, peer.now);
+    for _ in 0..2 {
+        peer.pass(2 * SECOND);
+        assert_eq!(peer.store(connection, spec(1, 1)).0, code::UNKNOWN_TOPIC_ID);
+    }
+    peer.topic_id = peer.cluster.controller.image.topics["t"].id;
+    assert_eq!(peer.store(connection, spec(1, 1)), (0, 0));
+    assert_eq!(peer.cluster.violations(), &[] as &[String]);
+}
+
+#[test]
+fn metadata_has_the_addresses() {
+    let mut peer = Peer::new(Profile::plain(3, 1, 1));
+    let metadata = peer.metadata(2);
+    let found = metadata.brokers.into_iter().map(|broker| (broker.node_id, broker.host, broker.port as u16));
+    assert_eq!(found.collect::<Vec<_>>(), peer.cluster.addresses());
 }
 
 #[test]
@@ -85,6 +109,26 @@ fn an_unclean_election_takes_committed_records_away_and_says_so() {
     assert_eq!(peer.cluster.log("t", 0).len(), 3);
 }
 
+/// Not the follower: the leader alone, whose last batches had not reached its disk.
+#[test]
+fn power_lost_by_the_last_in_sync_takes_records_away_and_says_so() {
+    for (replicas, is_lost) in [(1, true), (3, false)] {
+        let mut peer = Peer::new(Profile::plain(replicas, replicas, 1));
+        let node = peer.leader();
+        let connection = peer.connect(node);
+        for first in 0..4 {
+            assert_eq!(peer.store(connection, spec(first, 1)).0, 0);
+        }
+        peer.cluster.inject(&Fault::PowerLoss { node, batches: 3, down: 5 * SECOND }, peer.now);
+        peer.pass(20 * SECOND);
+        assert_eq!(peer.cluster.lost("t", 0), is_lost);
+        assert_eq!(peer.log().len(), if is_lost { 1 } else { 4 });
+        let leader = peer.leader();
+        let connection = peer.connect(leader);
+        assert_eq!(peer.store(connection, spec(if is_lost { 1 } else { 4 }, 1)).0, 0);
+    }
+}
+
 #[test]
 fn a_slow_follower_falls_out_of_sync_and_comes_back() {
     let mut peer = Peer::new(Profile { min_isr: 1, ..Profile::plain(2, 2, 1) });
@@ -107,10 +151,7 @@ fn heal_ends_everything() {
     peer.pass(SECOND);
     peer.cluster.inject(&Fault::Recreate { topic: "t".to_owned(), absent: hour }, peer.now);
     let code = code::POLICY_VIOLATION;
-    peer.cluster.inject(
-        &Fault::Refuse { topic: "t".to_owned(), partition: 0, code, after: false, times: 9 },
-        peer.now,
-    );
+    peer.cluster.inject(&Fault::Refuse { topic: "t".to_owned(), partition: 0, code, after: false, times: 9 }, peer.now);
     peer.pass(SECOND);
     peer.cluster.heal(peer.now);
     peer.pass(500 * MS);

@@ -3,10 +3,9 @@
 use kurier::protocol::broker_code as code;
 
 use super::client::{MS, Peer, SECOND, Spec, spec};
-use crate::cluster::Profile;
-use crate::cluster::faults::Fault;
 use crate::cluster::producers::sequence_after;
 use crate::cluster::versions::RELEASES;
+use crate::cluster::{Fault, Profile};
 
 #[test]
 fn a_repeat_of_the_last_five_gets_its_old_offset_and_an_older_one_45() {
@@ -97,6 +96,22 @@ fn a_follower_that_becomes_leader_knows_the_repeats() {
         assert_eq!(peer.store(connection, spec(at, 1)), (0, i64::from(at)));
     }
     assert_eq!(peer.store(connection, spec(0, 1)).0, code::OUT_OF_ORDER_SEQUENCE_NUMBER);
+}
+
+#[test]
+fn a_forgetful_follower_knows_only_the_last() {
+    let mut peer = Peer::new(Profile { forgetful_followers: true, ..Profile::plain(3, 3, 1) });
+    let leader = peer.leader();
+    let connection = peer.connect(leader);
+    for first in 0..3 {
+        assert_eq!(peer.store(connection, spec(first, 1)).0, 0);
+    }
+    peer.cluster.inject(&Fault::Elect { topic: "t".to_owned(), partition: 0 }, peer.now);
+    peer.pass(SECOND);
+    let leader = peer.leader();
+    let connection = peer.connect(leader);
+    assert_eq!(peer.store(connection, spec(1, 1)).0, code::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_eq!(peer.store(connection, spec(2, 1)), (0, 2));
 }
 
 #[test]

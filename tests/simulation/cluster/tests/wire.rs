@@ -8,10 +8,9 @@ use kurier::protocol::messages::init_producer_id::{InitProducerIdRequest, InitPr
 use kurier::protocol::wire::{Reader, Writer};
 
 use super::client::{MS, Peer, SECOND, Spec, spec};
-use crate::cluster::Profile;
-use crate::cluster::faults::Fault;
 use crate::cluster::lies::Lie;
 use crate::cluster::versions::RELEASES;
+use crate::cluster::{Fault, Profile};
 
 fn offers(peer: &mut Peer, version: i16) -> ApiVersionsResponse {
     let connection = peer.connect(1);
@@ -38,6 +37,22 @@ fn each_release_offers_what_it_had() {
     let offered = offers(&mut peer, 4);
     assert_eq!((range(&offered, 0), range(&offered, 61)), (Some((0, 13)), Some((0, 0))));
     assert_eq!(peer.cluster.violations(), &[] as &[String]);
+}
+
+#[test]
+fn a_rolling_restart_can_bring_another_release() {
+    let mut peer = Peer::new(Profile::plain(1, 1, 1));
+    let roll = Fault::Rolling { clean: true, down: SECOND, release: Some(&RELEASES[0]) };
+    peer.cluster.inject(&roll, peer.now);
+    peer.pass(3 * SECOND);
+    assert_eq!(offers(&mut peer, 0).api_keys.iter().map(|range| range.max_version).max(), Some(7));
+    let connection = peer.connect(1);
+    let version = peer.version;
+    peer.send(connection, &[(0, spec(0, 1))]);
+    assert_eq!(peer.closed.last(), None);
+    peer.pass(SECOND);
+    assert_eq!(peer.closed.last(), Some(&connection), "version {version} is not spoken any more");
+    assert!(peer.cluster.violations()[0].contains("API 0 in version 12 to a 201 broker"));
 }
 
 #[test]

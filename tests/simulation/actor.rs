@@ -157,8 +157,12 @@ impl Actor {
                         let stream = socket.as_mut().map(|socket| socket as &mut dyn Stream);
                         let turn = self.life.turn(stream);
                         if let Some(socket) = socket {
-                            moved |= socket.read + socket.written > 0;
-                            trace.event(now, "step", &[number, link, socket.read, socket.written]);
+                            let written = socket.written.len() as u64;
+                            moved |= socket.read + written > 0;
+                            trace.event(now, "step", &[number, link, socket.read, written]);
+                            if written > 0 {
+                                heard.push(Heard::Written(link, socket.written));
+                            }
                         }
                         turn
                     }
@@ -237,6 +241,7 @@ impl Actor {
 
     fn close(&mut self, wire: &mut Wire, heard: &mut Vec<Heard>, now: Time) {
         if let Some(link) = self.link() {
+            heard.push(Heard::GivenUp(link));
             heard.extend(wire.drop_by_client(link, now));
         }
         self.phase = Phase::Down;

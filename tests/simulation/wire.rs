@@ -152,8 +152,11 @@ impl Link {
     }
 }
 
-/// What the brokers hear.
+/// What the brokers hear, or an observer who stands beside the client.
 pub(crate) enum Heard {
+    /// The client has written this, and let go of a connection: it arrives later, if it does.
+    Written(u64, Vec<u8>),
+    GivenUp(u64),
     /// A connection was opened to this node: say whether it is accepted.
     Opened(u64, i32),
     Bytes(u64, Vec<u8>),
@@ -366,7 +369,7 @@ impl Wire {
     /// The client's end of a connection, for a step.
     pub(crate) fn socket(&mut self, id: u64, now: Time) -> Option<Socket<'_>> {
         let link = self.links.get_mut(&id)?;
-        Some(Socket { link, random: &mut self.random, now, read: 0, written: 0 })
+        Some(Socket { link, random: &mut self.random, now, read: 0, written: Vec::new() })
     }
 }
 
@@ -376,7 +379,7 @@ pub(crate) struct Socket<'a> {
     random: &'a mut Random,
     now: Time,
     pub(crate) read: u64,
-    pub(crate) written: u64,
+    pub(crate) written: Vec<u8>,
 }
 
 impl Stream for Socket<'_> {
@@ -418,7 +421,7 @@ impl Stream for Socket<'_> {
             let left = count - bytes.len();
             bytes.extend_from_slice(&slice[..slice.len().min(left)]);
         }
-        self.written += count as u64;
+        self.written.extend_from_slice(&bytes);
         if link.broker_gone {
             // The broker's system answers with a reset.
             link.reset(self.now);

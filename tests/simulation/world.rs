@@ -504,6 +504,8 @@ impl World {
                 self.trace.event(now, "accept", &[link, u64::from(accepted)]);
                 self.wire.answer(link, accepted, now);
             }
+            Heard::Written(link, bytes) => self.cluster.sent(link, &bytes),
+            Heard::GivenUp(link) => self.cluster.abandon(link),
             Heard::Bytes(link, bytes) => {
                 self.trace.event(now, "request bytes", &[link, bytes.len() as u64]);
                 self.cluster.receive(link, &bytes, now);

@@ -143,7 +143,8 @@ impl Cluster {
         one.buffer.drain(..taken);
         let node = one.node;
         for frame in arrived {
-            if let Some(broker) = self.brokers.get(&node) {
+            // Who tells what is sent has told it when it was.
+            if let Some(broker) = self.brokers.get(&node).filter(|_| !self.sniffer.is_tapped) {
                 self.sniffer.frame(connection, broker.release, &frame, &self.controller);
             }
             if let Some(one) = self.connections.get_mut(&connection) {
@@ -160,7 +161,7 @@ impl Cluster {
     /// The client's side is gone. What had arrived whole may still be worked off.
     pub(crate) fn close(&mut self, connection: u64, now: Time) {
         self.advance(now);
-        self.abandon(connection);
+        self.sniffer.closed(connection);
         self.silenced.remove(&connection);
         let kept = self.random.chance(50);
         let Some(one) = self.connections.get_mut(&connection) else { return };
@@ -173,10 +174,20 @@ impl Cluster {
         }
     }
 
+    /// The client writes bytes, whenever they arrive, if they do: what is legal is decided here.
+    pub(crate) fn sent(&mut self, connection: u64, bytes: &[u8]) {
+        for (node, frame) in self.sniffer.tap(connection, bytes) {
+            if let Some(broker) = self.brokers.get(&node) {
+                self.sniffer.frame(connection, broker.release, &frame, &self.controller);
+            }
+        }
+    }
+
     /// The client has given the connection up, though the network may tell the broker only later with `close`, or
     /// never: the sniffer does not take its requests for unanswered any more.
     pub(crate) fn abandon(&mut self, connection: u64) {
         self.sniffer.closed(connection);
+        self.sniffer.untap(connection);
     }
 
     /// The next request of the connection gets its turn, if none has.

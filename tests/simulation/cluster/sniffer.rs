@@ -1,7 +1,8 @@
 //! The wire re-read: are versions, sizes, epochs and sequences legal (I14, I15)?
 //!
-//! It sees what arrives whole, in the order of arrival. What was sent first arrives first, unless it never arrives:
-//! then it is sent again, or its epoch has ended.
+//! It sees requests whole, in the order in which they are sent if it is told of that ([`Sniffer::tap`]), else in that of
+//! their arrival. What was sent first then arrives first, unless it never arrives: it is sent again, or its epoch has
+//! ended.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -39,11 +40,22 @@ pub(crate) struct Sniffer {
     pub(crate) violations: Vec<String>,
     lanes: BTreeMap<LaneKey, Lane>,
     lines: BTreeMap<u64, Line>,
+    /// It is told of what is sent.
+    pub(crate) is_tapped: bool,
+    /// By connection: its node, and the beginning of a request.
+    taps: BTreeMap<u64, (i32, Vec<u8>)>,
 }
 
 impl Sniffer {
     pub(crate) fn new(request_bytes_max: Option<usize>) -> Self {
-        Self { request_bytes_max, violations: Vec::new(), lanes: BTreeMap::new(), lines: BTreeMap::new() }
+        Self {
+            request_bytes_max,
+            violations: Vec::new(),
+            lanes: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            is_tapped: false,
+            taps: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn violation(&mut self, sentence: String) {
@@ -53,7 +65,31 @@ impl Sniffer {
     }
 
     pub(crate) fn opened(&mut self, connection: u64, node: i32) {
+        self.taps.insert(connection, (node, Vec::new()));
         self.lines.insert(connection, Line { node, requests: VecDeque::new(), codes: Vec::new() });
+    }
+
+    /// The client sends bytes: the requests that are whole now, each with the node that they go to.
+    pub(crate) fn tap(&mut self, connection: u64, bytes: &[u8]) -> Vec<(i32, Vec<u8>)> {
+        self.is_tapped = true;
+        let Some((node, buffer)) = self.taps.get_mut(&connection) else { return Vec::new() };
+        buffer.extend_from_slice(bytes);
+        let mut frames = Vec::new();
+        while let Some(length) = buffer.first_chunk::<4>().map(|prefix| u32::from_be_bytes(*prefix) as usize) {
+            if buffer.len() < 4 + length {
+                break;
+            }
+            let rest = buffer.split_off(4 + length);
+            let mut frame = std::mem::replace(buffer, rest);
+            frame.drain(..4);
+            frames.push((*node, frame));
+        }
+        frames
+    }
+
+    /// The client sends nothing more on this connection.
+    pub(crate) fn untap(&mut self, connection: u64) {
+        self.taps.remove(&connection);
     }
 
     /// Nothing on this connection will be answered any more, or nobody listens.

@@ -95,10 +95,10 @@ impl Cluster {
     /// A TCP connection was opened to this node. false: refused.
     pub(crate) fn accept(&mut self, node: i32, connection: u64, now: Time) -> bool {
         self.advance(now);
-        if !self.brokers.get(&node).is_some_and(|broker| broker.is_up) {
+        let Some(release) = self.brokers.get(&node).filter(|broker| broker.is_up).map(|broker| broker.release) else {
             self.count("connections refused");
             return false;
-        }
+        };
         let fresh = Connection {
             node,
             buffer: Vec::new(),
@@ -109,7 +109,7 @@ impl Cluster {
             muted_until: Time::ZERO,
         };
         self.connections.insert(connection, fresh);
-        self.sniffer.opened(connection, node);
+        self.sniffer.opened(connection, node, release);
         self.count("connections");
         true
     }
@@ -176,10 +176,8 @@ impl Cluster {
 
     /// The client writes bytes, whenever they arrive, if they do: what is legal is decided here.
     pub(crate) fn sent(&mut self, connection: u64, bytes: &[u8]) {
-        for (node, frame) in self.sniffer.tap(connection, bytes) {
-            if let Some(broker) = self.brokers.get(&node) {
-                self.sniffer.frame(connection, broker.release, &frame, &self.controller);
-            }
+        for (release, frame) in self.sniffer.tap(connection, bytes) {
+            self.sniffer.frame(connection, release, &frame, &self.controller);
         }
     }
 

@@ -42,8 +42,8 @@ pub(crate) struct Sniffer {
     lines: BTreeMap<u64, Line>,
     /// It is told of what is sent.
     pub(crate) is_tapped: bool,
-    /// By connection: its node, and the beginning of a request.
-    taps: BTreeMap<u64, (i32, Vec<u8>)>,
+    /// By connection: what its broker was when it was opened, and the beginning of a request.
+    taps: BTreeMap<u64, (&'static Release, Vec<u8>)>,
 }
 
 impl Sniffer {
@@ -64,15 +64,15 @@ impl Sniffer {
         }
     }
 
-    pub(crate) fn opened(&mut self, connection: u64, node: i32) {
-        self.taps.insert(connection, (node, Vec::new()));
+    pub(crate) fn opened(&mut self, connection: u64, node: i32, release: &'static Release) {
+        self.taps.insert(connection, (release, Vec::new()));
         self.lines.insert(connection, Line { node, requests: VecDeque::new(), codes: Vec::new() });
     }
 
-    /// The client sends bytes: the requests that are whole now, each with the node that they go to.
-    pub(crate) fn tap(&mut self, connection: u64, bytes: &[u8]) -> Vec<(i32, Vec<u8>)> {
+    /// The client sends bytes: the requests that are whole now, and what the broker was that they go to.
+    pub(crate) fn tap(&mut self, connection: u64, bytes: &[u8]) -> Vec<(&'static Release, Vec<u8>)> {
         self.is_tapped = true;
-        let Some((node, buffer)) = self.taps.get_mut(&connection) else { return Vec::new() };
+        let Some((release, buffer)) = self.taps.get_mut(&connection) else { return Vec::new() };
         buffer.extend_from_slice(bytes);
         let mut frames = Vec::new();
         while let Some(length) = buffer.first_chunk::<4>().map(|prefix| u32::from_be_bytes(*prefix) as usize) {
@@ -82,7 +82,7 @@ impl Sniffer {
             let rest = buffer.split_off(4 + length);
             let mut frame = std::mem::replace(buffer, rest);
             frame.drain(..4);
-            frames.push((*node, frame));
+            frames.push((*release, frame));
         }
         frames
     }

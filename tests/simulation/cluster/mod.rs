@@ -34,6 +34,7 @@ use crate::random::Random;
 pub(crate) use faults::{Fault, Kind};
 pub(crate) use network::Output;
 pub(crate) use profile::Profile;
+pub(crate) use stored::Stored;
 
 use broker::Broker;
 use controller::Controller;

@@ -39,11 +39,13 @@ pub(crate) struct Sniffer {
     pub(crate) violations: Vec<String>,
     lanes: BTreeMap<LaneKey, Lane>,
     lines: BTreeMap<u64, Line>,
+    /// Connections that have ended.
+    ends: u64,
 }
 
 impl Sniffer {
     pub(crate) fn new(request_bytes_max: Option<usize>) -> Self {
-        Self { request_bytes_max, violations: Vec::new(), lanes: BTreeMap::new(), lines: BTreeMap::new() }
+        Self { request_bytes_max, violations: Vec::new(), lanes: BTreeMap::new(), lines: BTreeMap::new(), ends: 0 }
     }
 
     pub(crate) fn violation(&mut self, sentence: String) {
@@ -59,6 +61,7 @@ impl Sniffer {
     /// Nothing on this connection will be answered any more, or nobody listens.
     pub(crate) fn closed(&mut self, connection: u64) {
         if let Some(line) = self.lines.remove(&connection) {
+            self.ends += 1;
             for (key, flying) in line.requests.into_iter().flatten() {
                 if let Some(lane) = self.lanes.get_mut(&key) {
                     lane.land(&flying);
@@ -188,7 +191,7 @@ impl Sniffer {
         let node = self.lines.get(&connection).map(|line| line.node);
         let lane = self.lanes.entry(key.clone()).or_default();
         let mut faults = Vec::new();
-        let is_new = lane.pass(&seen, incarnation, &mut faults);
+        let is_new = lane.pass(&seen, incarnation, self.ends, node.is_none(), &mut faults);
         if is_new && let Err(fault) = batch::look_inside(records) {
             faults.push(fault);
         }

@@ -40,6 +40,11 @@ impl Lie {
         Self::NegativeLength,
     ];
 
+    /// Is it a message at all, of the request that it claims to answer?
+    fn is_readable(self) -> bool {
+        matches!(self, Self::PartitionLeftOut | Self::ForeignPartition | Self::ForeignTopic | Self::PartitionTwice)
+    }
+
     /// Changes the message.
     fn twist(self, response: &mut ProduceResponse) {
         let untrue = |index: i32| ProducePartitionResponse { index, base_offset: 77, ..Default::default() };
@@ -114,7 +119,18 @@ impl Cluster {
                 let off = *self.random.pick(&[1, -1, 1_000_000]).unwrap_or(&1);
                 header.correlation_id = header.correlation_id.wrapping_add(off);
             }
-        } else {
+        }
+        // What a message that can be read says truly, a client may believe.
+        if lie.is_none_or(Lie::is_readable) {
+            let said = |(name, index): &(String, i32)| {
+                let id = ticket.topics.iter().find(|(topic, _)| topic == name).map(|(_, id)| *id);
+                let mut topics = response.topics.iter();
+                topics.any(|topic| {
+                    (topic.name == *name && Some(topic.topic_id) == id)
+                        && topic.partitions.iter().any(|partition| partition.index == *index)
+                })
+            };
+            let codes = codes.into_iter().filter(|(key, _)| said(key)).collect();
             self.sniffer.will_answer(ticket.connection, codes);
         }
         let mut bytes = header.frame(|writer| response.encode(header.version, writer));

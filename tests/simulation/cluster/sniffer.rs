@@ -44,6 +44,8 @@ pub(crate) struct Sniffer {
     pub(crate) is_tapped: bool,
     /// By connection: what its broker was when it was opened, and the beginning of a request.
     taps: BTreeMap<u64, (&'static Release, Vec<u8>)>,
+    /// Connections that have ended.
+    ends: u64,
 }
 
 impl Sniffer {
@@ -55,6 +57,7 @@ impl Sniffer {
             lines: BTreeMap::new(),
             is_tapped: false,
             taps: BTreeMap::new(),
+            ends: 0,
         }
     }
 
@@ -95,6 +98,7 @@ impl Sniffer {
     /// Nothing on this connection will be answered any more, or nobody listens.
     pub(crate) fn closed(&mut self, connection: u64) {
         if let Some(line) = self.lines.remove(&connection) {
+            self.ends += 1;
             for (key, flying) in line.requests.into_iter().flatten() {
                 if let Some(lane) = self.lanes.get_mut(&key) {
                     lane.land(&flying);
@@ -224,7 +228,7 @@ impl Sniffer {
         let node = self.lines.get(&connection).map(|line| line.node);
         let lane = self.lanes.entry(key.clone()).or_default();
         let mut faults = Vec::new();
-        let is_new = lane.pass(&seen, incarnation, &mut faults);
+        let is_new = lane.pass(&seen, incarnation, self.ends, node.is_none(), &mut faults);
         if is_new && let Err(fault) = batch::look_inside(records) {
             faults.push(fault);
         }

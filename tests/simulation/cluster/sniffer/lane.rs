@@ -31,6 +31,25 @@ struct Place {
 struct Stream {
     places: BTreeMap<i32, Place>,
     next: i32,
+    /// First and last sequences of what was sent and never arrived.
+    holes: Vec<(i32, i32)>,
+}
+
+impl Stream {
+    /// Does it fit into a hole? What is left of the hole stays.
+    fn fill(&mut self, first: i32, last: i32) -> bool {
+        let Some(at) = self.holes.iter().position(|(from, to)| *from <= first && last <= *to && first <= last) else {
+            return false;
+        };
+        let (from, to) = self.holes.swap_remove(at);
+        if from < first {
+            self.holes.push((from, first - 1));
+        }
+        if last < to {
+            self.holes.push((last + 1, to));
+        }
+        true
+    }
 }
 
 /// A partition.
@@ -43,11 +62,23 @@ pub(crate) struct Lane {
     target: Option<(i32, i64)>,
     /// That leader has taken something from that producer.
     is_proven: bool,
+    /// Connections that had ended when the last new batch arrived.
+    ends: u64,
 }
 
 impl Lane {
     /// Is it the next, or one that was seen? Answers whether it is new.
-    pub(crate) fn pass(&mut self, seen: &Seen, incarnation: u32, faults: &mut Vec<String>) -> bool {
+    ///
+    /// With a connection that ends, batches can be lost that nobody here saw: `ends` counts those connections. `is_late`:
+    /// it comes from a connection that its client gave up before, after which everything may have changed.
+    pub(crate) fn pass(
+        &mut self,
+        seen: &Seen,
+        incarnation: u32,
+        ends: u64,
+        is_late: bool,
+        faults: &mut Vec<String>,
+    ) -> bool {
         // A recreated topic knows nothing of what its predecessor was sent.
         let is_reborn = incarnation != 0 && std::mem::replace(&mut self.incarnation, incarnation) != incarnation;
         let newest = self.streams.keys().filter(|(id, _)| *id == seen.producer_id).map(|(_, epoch)| *epoch).max();
@@ -73,10 +104,17 @@ impl Lane {
             faults.push(format!("{who}: {first}..{last} is not what was sent before as {first}..{before} (I15)"));
             return true;
         }
-        if first != stream.next {
+        let may_be_lost = std::mem::replace(&mut self.ends, ends) != ends;
+        if stream.fill(first, last) {
+            stream.places.insert(first, Place { last, crc: Some(seen.crc), may_split: false });
+            return true;
+        }
+        if first > stream.next && may_be_lost {
+            stream.holes.push((stream.next, first - 1));
+        } else if first != stream.next {
             faults.push(format!("{who}: {first}..{last} where {} comes next (I15)", stream.next));
         }
-        if newest.is_some_and(|newest| newest > seen.epoch) {
+        if newest.is_some_and(|newest| newest > seen.epoch) && !is_late {
             faults.push(format!("{who}: a new batch {first}..{last} after epoch {newest:?} began (I15)"));
         }
         stream.places.insert(first, Place { last, crc: Some(seen.crc), may_split: false });

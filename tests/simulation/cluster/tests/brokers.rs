@@ -24,7 +24,7 @@ fn a_zombie_appends_times_out_and_what_it_appended_vanishes() {
     assert_eq!(peer.leader_by(zombie), new);
     assert_eq!(peer.store(before, spec(1, 1)).0, code::NOT_LEADER_OR_FOLLOWER);
     assert_eq!(peer.log(), [0, 1]);
-    assert_eq!(peer.cluster.log("t", 0).len(), 3);
+    assert_eq!(peer.records().len(), 3);
     assert!(!peer.cluster.lost("t", 0));
 }
 

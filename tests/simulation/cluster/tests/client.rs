@@ -12,7 +12,7 @@ use kurier::protocol::record::{RecordBody, encode, record_bytes};
 use kurier::protocol::wire::{Reader, Writer};
 use kurier::time::Time;
 
-use crate::cluster::{Cluster, Output, Profile};
+use crate::cluster::{Cluster, Output, Profile, Stored};
 use crate::random::Random;
 
 /// A batch to be: producer id, epoch, first sequence, number of records, and what tells its content from another's.
@@ -220,10 +220,15 @@ impl Peer {
         *replicas.iter().find(|node| **node != leader).unwrap()
     }
 
+    /// The committed log of partition 0.
+    pub(super) fn records(&self) -> Vec<Stored> {
+        self.cluster.log("t", 0)
+    }
+
     /// First sequences of the batches in the committed log of partition 0.
     pub(super) fn log(&self) -> Vec<i32> {
         let mut firsts: Vec<(u64, i32)> = Vec::new();
-        for record in self.cluster.log("t", 0) {
+        for record in self.records() {
             if firsts.last().is_none_or(|(batch, _)| *batch != record.batch) {
                 firsts.push((record.batch, record.sequence));
             }

@@ -22,7 +22,7 @@ fn a_recreated_topic_has_another_id_and_its_first_life_is_lost() {
     let leader = peer.leader();
     let connection = peer.connect(leader);
     assert_eq!(peer.store(connection, spec(1, 1)), (0, 0), "nobody is known there: any sequence will do");
-    let log = peer.cluster.log("t", 0);
+    let log = peer.records();
     assert_eq!(log.iter().map(|record| (record.incarnation, record.offset)).collect::<Vec<_>>(), [(1, 0), (2, 0)]);
 }
 
@@ -106,7 +106,7 @@ fn an_unclean_election_takes_committed_records_away_and_says_so() {
     assert_eq!(peer.store(connection, spec(1, 2)), (0, 1));
     peer.pass(80 * SECOND);
     assert_eq!(peer.log(), [0, 1]);
-    assert_eq!(peer.cluster.log("t", 0).len(), 3);
+    assert_eq!(peer.records().len(), 3);
 }
 
 /// Not the follower: the leader alone, whose last batches had not reached its disk.

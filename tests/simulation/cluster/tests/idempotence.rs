@@ -154,7 +154,7 @@ fn log_append_time_is_the_brokers_for_every_record() {
     peer.send(connection, &[(0, spec(0, 3))]);
     let append_ms = peer.answer(connection).log_append_time_ms;
     assert!(append_ms >= 1_700_000_000_000);
-    let log = peer.cluster.log("t", 0);
+    let log = peer.records();
     assert_eq!(log.len(), 3);
     assert!(log.iter().all(|record| (record.timestamp_ms, record.timestamp_type) == (append_ms, 1)));
 }

@@ -151,6 +151,18 @@ impl<B: Parcel> Engine<B> {
         self.settle(number, now);
     }
 
+    /// There is no memory yet for the halves of the batch that [`Action::Split`] named. False: nobody waits for them
+    /// any more, because the batch's time is over, or it was given up; it has its fate now.
+    pub fn handle_split_delayed(&mut self, number: PartitionNumber, now: Time) -> bool {
+        let partition = self.partitions.get(number.0 as usize);
+        let batch = self.splitting(number).and_then(|place| partition?.queue.get(place));
+        let is_awaited = batch.is_some_and(|batch| batch.doom.is_none());
+        if !is_awaited {
+            self.handle_split_failed(number, now);
+        }
+        is_awaited
+    }
+
     /// Place of the batch that is being split.
     fn splitting(&self, number: PartitionNumber) -> Option<usize> {
         let partition = self.partitions.get(number.0 as usize)?;

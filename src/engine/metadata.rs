@@ -24,6 +24,8 @@ const HOLE_MAX: usize = 1_024;
 /// While batches wait for a leader that is none or cannot be reached, its topic is asked for at least this often: the
 /// backoff's second would be most of a failover.
 const LEADER_MISSED_MAX: Duration = Duration::from_millis(250);
+/// So many answers in a row are not all from brokers that have not heard yet.
+const OLDER_ANSWERS_MAX: u32 = 5;
 /// `REBOOTSTRAP_REQUIRED` (KIP-1102).
 const REBOOTSTRAP_REQUIRED: i16 = 129;
 
@@ -199,12 +201,16 @@ impl<B: Parcel> Engine<B> {
         self.actions.push_back(Action::Partitions(number, partitions));
     }
 
-    /// A leader and its epoch from metadata. Older than what is known: ignored.
+    /// A leader and its epoch from metadata. Older than what is known: ignored, unless it is all that is heard any more:
+    /// then the topic was made anew, by brokers that give topics no ids, and its epochs begin at 0 again.
     fn learn_leader(&mut self, number: PartitionNumber, leader: i32, epoch: i32, code: i16, now: Time) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        if epoch >= 0 && epoch < partition.leader_epoch {
+        let has_id = self.cluster.topics.get(&partition.topic).is_some_and(|topic| topic.id != [0; 16]);
+        if epoch >= 0 && epoch < partition.leader_epoch && (has_id || partition.older_answers < OLDER_ANSWERS_MAX) {
+            partition.older_answers = partition.older_answers.saturating_add(1);
             return;
         }
+        partition.older_answers = 0;
         partition.trouble = if code == 0 { 5 } else { code };
         let leader = if leader >= 0 && self.cluster.brokers.contains_key(&leader) { leader } else { -1 };
         self.lead(number, leader, epoch, now);

@@ -56,6 +56,8 @@ pub(super) struct Partition<B> {
     pub(super) leader: i32,
     /// -1: not known.
     pub(super) leader_epoch: i32,
+    /// Answers in a row with an older epoch than that.
+    pub(super) older_answers: u32,
     /// `BOOTSTRAP` while there is no leader.
     pub(super) connection: ConnectionNumber,
     /// It had a leader once.
@@ -108,6 +110,7 @@ impl<B: Parcel> Partition<B> {
             index,
             leader: -1,
             leader_epoch: -1,
+            older_answers: 0,
             connection: ConnectionNumber::BOOTSTRAP,
             has_been_led: false,
             trouble: 5,

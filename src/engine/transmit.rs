@@ -109,6 +109,12 @@ impl<B: Parcel> Engine<B> {
     fn ask_metadata(&mut self, now: Time) -> Option<Transmit<B>> {
         let number = ConnectionNumber::BOOTSTRAP;
         let version = self.connections.get(number.0 as usize)?.version(ApiKey::Metadata)?;
+        if self.cluster.due() <= now {
+            // What waits for a leader keeps its topic in use, however long that takes.
+            for partition in self.partitions.iter().filter(|partition| partition.is_busy) {
+                self.cluster.touch(partition.topic, now);
+            }
+        }
         let topics = self.cluster.ask(self.config.metadata_age_max, self.config.metadata_idle_max, now);
         if topics.is_empty() {
             return None;

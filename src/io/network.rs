@@ -309,6 +309,7 @@ impl Network {
                 drop(batch);
                 self.visit(|engine| engine.handle_split(partition, first, second, now));
             }
+            Ok(None) if !self.visit(|engine| engine.handle_split_delayed(partition, now)) => drop(batch),
             Ok(None) => {
                 self.splits.lock().push_back((partition, batch));
                 self.split_waits.store(true, Ordering::Release);

@@ -19,6 +19,8 @@ use std::time::Duration;
 const STICKY_BYTES_MIN: usize = 16 << 10;
 /// Another thread needs microseconds to open a batch; who may not wait lets it run so often.
 const YIELDS_MAX: usize = 1_000;
+/// How often a send that waits for metadata says so: well below the least `metadata.max.idle.ms`, which is 5 s.
+const TOUCH_AGAIN: Duration = Duration::from_secs(1);
 /// Above this a thread's buffer for serialized bytes is given back after use.
 const SCRATCH_BYTES_MAX: usize = 64 << 10;
 
@@ -313,7 +315,6 @@ impl Producer {
     /// last, when the time is over.
     #[cold]
     pub(super) fn wait_for_metadata(&self, topic: &Topic, deadline: &mut Deadline) -> Result<(), Code> {
-        let mut asked = false;
         // Rights and names change: what was said to an earlier call is asked anew.
         let told = topic.told();
         loop {
@@ -329,17 +330,16 @@ impl Producer {
             if let Some(error) = topic.refusal(told) {
                 return Err(error.code);
             }
-            if !asked {
-                self.touch(topic);
-                asked = true;
-            }
+            // Again and again: a topic of which nobody says that it is in use is not asked for (KIP-526), and no broker
+            // may have answered yet.
+            self.touch(topic);
             let left = deadline.left(&self.network.clock);
             if left.is_zero() {
                 let said = topic.trouble().or_else(|| self.network.visit(|engine| engine.status()));
                 self.topics.miss();
                 return Err(said.map_or(Code::TIMED_OUT, |error| error.code));
             }
-            topic.wait(left, told, || self.is_closed() || self.network.is_finished());
+            topic.wait(left.min(TOUCH_AGAIN), told, || self.is_closed() || self.network.is_finished());
         }
     }
 

@@ -157,7 +157,11 @@ impl Plan {
             latency: if random.chance(10) { 1_000..=3_000_000 } else { 1_000..=60_000 },
             distance: one_of(random, &[(20_000, 100_000), (200_000, 900_000), (1_000_000, 30_000_000)]).into_range(),
             bytes_per_s: one_of(random, &[0, 0, 0, 100_000_000, 2_000_000]),
-            socket_bytes: if faults.contains(&Kind::Crumbs) { random.range(100..=8_000) as usize } else { crate::wire::BUFFER_BYTES },
+            socket_bytes: if faults.contains(&Kind::Crumbs) {
+                random.range(100..=8_000) as usize
+            } else {
+                crate::wire::BUFFER_BYTES
+            },
             stop_percent: one_of(random, &[0, 0, 2, 20]),
             faults,
             engine,

@@ -1,12 +1,12 @@
 //! The world of one seed: one queue of moments, and what happens at each.
 
-use crate::actor::{Actor, After, Places, Staged, Stage};
+use crate::actor::{Actor, After, Places, Stage, Staged};
 use crate::application::{Book, Sender, Shop};
-use crate::threads::{Acted, Runner};
 use crate::cluster::{Cluster, Output, Profile};
 use crate::plan::{Kind, Plan, Reading};
 use crate::random::Random;
 use crate::report::Report;
+use crate::threads::{Acted, Runner};
 use crate::trace::Trace;
 use crate::wire::{Heard, Wire};
 use kurier::accumulator::Accumulator;
@@ -426,13 +426,17 @@ impl World {
                 return false;
             }
             for delivery in &buffer[..count] {
-                self.trace.event(now, "delivery", &[
-                    delivery.opaque,
-                    delivery.offset as u64,
-                    delivery.code as u64,
-                    u64::from(delivery.outcome),
-                    delivery.broker_code as u64,
-                ]);
+                self.trace.event(
+                    now,
+                    "delivery",
+                    &[
+                        delivery.opaque,
+                        delivery.offset as u64,
+                        delivery.code as u64,
+                        u64::from(delivery.outcome),
+                        delivery.broker_code as u64,
+                    ],
+                );
                 let told = self.shop.ledger.lock().unwrap().deliver(delivery, now);
                 if let Err(violation) = told.and_then(|()| self.judge(delivery)) {
                     self.fail(violation);

@@ -111,9 +111,7 @@ impl Shop {
     }
 
     fn append(&self, number: u64, entry: &Entry, partition: &Partition) -> Result<(), Stall> {
-        self.lend(number, entry, |record| {
-            self.accumulator.append(partition, record, false, &|| self.clock.now())
-        })
+        self.lend(number, entry, |record| self.accumulator.append(partition, record, false, &|| self.clock.now()))
     }
 
     fn lend<R>(&self, number: u64, entry: &Entry, call: impl FnOnce(&NewRecord<'_>) -> R) -> R {

@@ -33,7 +33,8 @@ impl World {
         let idle = self.accumulator().traffic().1;
         let limits = &self.plan.limits;
         if used + idle > limits.memory_bytes - limits.reserve_bytes || reserve > limits.reserve_bytes {
-            self.fail(format!("I11: {used} + {idle} + {reserve} bytes of {limits:?}", limits = self.plan.limits.clone()));
+            let limits = limits.clone();
+            self.fail(format!("I11: {used} + {idle} + {reserve} bytes of {limits:?}"));
         }
         if let Some(violation) = self.cluster.violations().first().cloned() {
             self.fail(format!("I14/I15: {violation}"));
@@ -80,7 +81,8 @@ impl World {
         let (code, acks) = (Code(delivery.code), self.plan.engine.acks);
         let is_written = delivery.outcome == Outcome::Written as u8;
         let name = code.name().to_string_lossy().into_owned();
-        self.report.count(&format!("delivery {name} {}", ["unknown", "written", "not written"][usize::from(delivery.outcome)]), 1);
+        let outcome = ["unknown", "written", "not written"][usize::from(delivery.outcome)];
+        self.report.count(&format!("delivery {name} {outcome}"), 1);
         if (code == Code::OK) != is_written && !(acks == 0 && code == Code::OK) {
             return Err(format!("a code and an outcome that contradict each other: {delivery:?}"));
         }
@@ -197,8 +199,7 @@ impl World {
     /// Whose record it is; every byte of it as it was sent (I6, I7).
     fn recognize(&self, topic: u32, partition: i32, stored: &Stored) -> Result<u64, String> {
         let place = format!("{topic}-{partition} offset {}", stored.offset);
-        let found =
-            Content { key: stored.key.clone(), value: stored.value.clone(), headers: stored.headers.clone() };
+        let found = Content { key: stored.key.clone(), value: stored.value.clone(), headers: stored.headers.clone() };
         let number = found.number().ok_or_else(|| format!("I7: a record that nobody sent stands at {place}"))?;
         let ledger = self.shop.ledger.lock().unwrap();
         let entry = ledger.get(number).ok_or_else(|| format!("I7: {place} holds {number:#x}, which nobody sent"))?;
@@ -273,7 +274,9 @@ impl World {
             // A copy that was lost with acks=1 may have had the offset.
             let at = found.iter().find(|stored| stored.offset == delivery.offset);
             match at {
-                Some(stored) if stored.timestamp_ms != delivery.timestamp_ms => problems.push(tell("I5: the timestamp")),
+                Some(stored) if stored.timestamp_ms != delivery.timestamp_ms => {
+                    problems.push(tell("I5: the timestamp"))
+                }
                 None if !is_lost && acks == -1 => problems.push(tell("I5: the offset")),
                 _ => {}
             }

@@ -110,6 +110,7 @@ pub(crate) struct Plan {
     pub(crate) bytes_per_s: u64,
     pub(crate) socket_bytes: usize,
     /// Percent of the steps of a sender at which it stands still for a while (only with the feature `simulation`).
+    #[cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "nothing stops there"))]
     pub(crate) stop_percent: u64,
 }
 
@@ -157,7 +158,11 @@ impl Plan {
             latency: if random.chance(10) { 1_000..=3_000_000 } else { 1_000..=60_000 },
             distance: one_of(random, &[(20_000, 100_000), (200_000, 900_000), (1_000_000, 30_000_000)]).into_range(),
             bytes_per_s: one_of(random, &[0, 0, 0, 100_000_000, 2_000_000]),
-            socket_bytes: if faults.contains(&Kind::Crumbs) { random.range(100..=8_000) as usize } else { crate::wire::BUFFER_BYTES },
+            socket_bytes: if faults.contains(&Kind::Crumbs) {
+                random.range(100..=8_000) as usize
+            } else {
+                crate::wire::BUFFER_BYTES
+            },
             stop_percent: one_of(random, &[0, 0, 2, 20]),
             faults,
             engine,

@@ -73,10 +73,12 @@ impl Content {
             1 => (key, value) = (Some(identity), Some(Vec::new())),
             // A header tells.
             2 => headers.push((b"identity".to_vec(), Some(identity))),
-            3 => (key, value) = {
-                headers.insert(0, (identity, None));
-                (Some(Vec::new()), Some(bytes(&mut random, size)))
-            },
+            3 => {
+                (key, value) = {
+                    headers.insert(0, (identity, None));
+                    (Some(Vec::new()), Some(bytes(&mut random, size)))
+                }
+            }
             // The value tells; with a key or without.
             place => {
                 let mut all = identity;

@@ -69,8 +69,8 @@ pub(crate) struct Lane {
 impl Lane {
     /// Is it the next, or one that was seen? Answers whether it is new.
     ///
-    /// With a connection that ends, batches can be lost that nobody here saw: `ends` counts those connections. `is_late`:
-    /// it comes from a connection that its client gave up before, after which everything may have changed.
+    /// With a connection that ends, batches can be lost that nobody here saw: `ends` counts those connections.
+    /// `is_late`: it comes from a connection that its client gave up before, after which everything may have changed.
     pub(crate) fn pass(
         &mut self,
         seen: &Seen,

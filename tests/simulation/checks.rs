@@ -119,7 +119,7 @@ impl World {
     /// Nothing is left of anything (I16).
     pub(crate) fn check_baseline(&mut self, when: &str) {
         // An answer of which only the batches' deadline made something else, or a handshake.
-        let patience = self.plan.engine.request_timeout + self.plan.engine.setup_timeout.1;
+        let patience = self.plan.engine.request_timeout + self.plan.engine.setup_timeout.1 * 2;
         self.run(self.now + patience, |world| world.in_flight() == 0);
         if self.violation.is_some() {
             return;

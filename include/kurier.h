@@ -62,13 +62,15 @@
 // kurier_record.flags: no delivery if its code would be OK.
 #define KURIER_RECORD_QUIET 4
 
-// kurier_delivery.outcome: the record may be in the log.
+// kurier_delivery.outcome: the record was sent and may be in the log, at most once if `enable.idempotence` is true:
+// its time was over, it was purged, its retries were used up, or no broker can tell any more (acks=0: none ever does).
+// Look into the log before sending it again. docs/outcomes.md lists every case.
 #define KURIER_OUTCOME_UNKNOWN 0
 
-// kurier_delivery.outcome: the record is in the log.
+// kurier_delivery.outcome: the record is in the log, on all in-sync replicas (`acks=all`), once if idempotent.
 #define KURIER_OUTCOME_WRITTEN 1
 
-// kurier_delivery.outcome: the record is not in the log and never will be.
+// kurier_delivery.outcome: the record is not in the log and never will be; it may be sent again.
 #define KURIER_OUTCOME_NOT_WRITTEN 2
 
 // kurier_producer_purge: what was never sent; its outcome is NOT_WRITTEN.

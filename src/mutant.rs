@@ -1,13 +1,27 @@
 //! Seeded bugs and stops, for the programme that proves that the simulation finds bugs (feature `simulation`).
 //! A normal build has none of them: [`is`] is `false` there, and [`stop`] is nothing.
 
-/// A bug that can be switched on, one at a time, while the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum Mutant {
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A bug that can be switched on, one at a time, while the program runs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Mutant {
+            /// Not a bug: what is chosen when none is.
+            None = 0,
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Mutant {
+            /// All bugs.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+mutants! {
     /// A partition asks for a new epoch where it should ask the broker first (rule 15).
-    BumpBeforeAsking = 1,
+    BumpBeforeAsking,
     /// A batch that the broker has is sent again under a new epoch.
     ResendAfterWritten,
     /// "The broker has it" is believed before the batch is known to be replicated.
@@ -56,11 +70,45 @@ pub enum Mutant {
     AppendTimeDropped,
     /// What is in flight stays without a fate when it is purged.
     PurgeForgets,
+    /// A lingered batch that could not go out at once is forgotten.
+    OfferForgotten,
+    /// The packed word counts in its batch only: a sender that stood still takes a later batch for its own.
+    WordInBatch,
+    /// A span is published before it is written.
+    PublishBeforeWrite,
+    /// Whoever seals a batch waits for the senders that are still inside.
+    SealerWaits,
+    /// Timestamps count from the base of another batch.
+    BaseOfAnother,
+    /// The application's serializer runs while the sender holds a span.
+    SpanHeldBySerializer,
+    /// A batch that has failed gives its bytes away, although a request may still be writing them.
+    ReuseOnExpiry,
+    /// Memory of the reserve is never counted back.
+    ReserveLeaks,
+    /// A flush does not wait for the second half of a split (KAFKA-19479).
+    SplitNotPending,
+    /// A quiet record gets no delivery even when it failed.
+    QuietSwallowsErrors,
+    /// Only who lists a partition that stands in no list wakes its thread, whatever is due earlier since.
+    WakeOnlyWhenNew,
+    /// A network thread goes to sleep without saying so.
+    LostWakeUp,
+    /// The engine is not told that a batch never comes.
+    GapNotTold,
+    /// While a request is being written nothing is read.
+    WriteDoesNotRead,
+    /// The rest of a request goes out on the next connection.
+    OutputKept,
+    /// The beginning of an answer is kept for the next connection.
+    InputKept,
 }
 
 /// Where a sender can be made to stand still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
+    /// The application's serializer runs: this may take as long as it likes.
+    Serializer,
     /// It has read the partition's word and has not exchanged it yet.
     BeforeExchange,
     /// It has its span and has not written it yet.
@@ -79,13 +127,18 @@ mod chosen {
 
     static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
-    /// Switches a bug on, for the whole process; `None`: none.
-    pub fn choose(mutant: Option<Mutant>) {
-        CHOSEN.store(mutant.map_or(0, |mutant| mutant as u8), Ordering::Relaxed);
+    /// Switches a bug on, for the whole process.
+    pub fn choose(mutant: Mutant) {
+        CHOSEN.store(mutant as u8, Ordering::Relaxed);
     }
 
     pub(crate) fn is(mutant: Mutant) -> bool {
         CHOSEN.load(Ordering::Relaxed) == mutant as u8
+    }
+
+    /// A thread waits for another without sleeping. That never ends where one thread runs at a time.
+    pub(crate) fn spin(what: &str) -> ! {
+        panic!("a thread spins for ever: {what}");
     }
 
     type Hook = Box<dyn FnMut(Stop)>;
@@ -111,7 +164,7 @@ mod chosen {
 #[cfg(feature = "simulation")]
 pub use chosen::{at_stops, choose};
 #[cfg(feature = "simulation")]
-pub(crate) use chosen::{is, stop};
+pub(crate) use chosen::{is, spin, stop};
 
 /// Is this bug switched on?
 #[cfg(not(feature = "simulation"))]

@@ -12,6 +12,8 @@ mod batching;
 mod choosing;
 #[path = "settings_effect/connecting.rs"]
 mod connecting;
+#[path = "settings_effect/recovering.rs"]
+mod recovering;
 #[path = "settings_effect/retrying.rs"]
 mod retrying;
 #[path = "settings_effect/tap.rs"]
@@ -44,6 +46,7 @@ effects! {
     "client.id" wire::client_id "every request carries it";
     "acks" wire::acks "the number in the request; with 0 nobody knows the offset";
     "enable.idempotence" wire::enable_idempotence "a lost answer gives one record, not two";
+    "unknown.outcome" retrying::unknown_outcome "what nobody can tell is UNKNOWN, or written twice";
     "max.in.flight.requests.per.connection" wire::max_in_flight "so many requests without an answer, and no more";
     "retries" retrying::retries "so many attempts and one";
     "retry.backoff.ms" retrying::retry_backoff "when the second attempt comes";
@@ -64,6 +67,8 @@ effects! {
     "partitioner.availability.timeout.ms" choosing::availability_timeout "a stuck broker gets nothing";
     "metadata.max.age.ms" wire::metadata_max_age "metadata requests without a reason";
     "metadata.max.idle.ms" wire::metadata_max_idle "they end when nobody uses the topic";
+    "metadata.recovery.strategy" recovering::recovery_strategy "who is asked when the only known broker is gone";
+    "metadata.recovery.rebootstrap.trigger.ms" recovering::recovery_trigger "how long a silent one is waited for";
     "reconnect.backoff.ms" connecting::reconnect_backoff "when the second connection is tried";
     "reconnect.backoff.max.ms" connecting::reconnect_backoff_max "how many are tried beside another producer";
     "socket.connection.setup.timeout.ms" connecting::setup_timeout "a silent server is tried again, or waited for";

@@ -57,6 +57,12 @@ impl Batch {
         Self { closed, wire: Arc::new(Mutex::new(wire)), max_timestamp_ms, partition, number }
     }
 
+    /// A seeded bug: see `Mutant::ReuseOnExpiry`.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn scribble(&self) {
+        self.closed.scribble();
+    }
+
     /// Number of records.
     #[must_use]
     pub fn records(&self) -> u32 {
@@ -103,6 +109,15 @@ impl Batch {
     /// Decides that it goes out as it is.
     pub(crate) fn set_plain(&self) {
         *self.wire.lock() = Wire::Plain;
+    }
+
+    /// Its form on the wire is undecided again. The copy is dropped with the answer.
+    pub(crate) fn undecide(&self) -> Option<Payload> {
+        let mut wire = self.wire.lock();
+        let Wire::Compressed(compressed) = &*wire else { return None };
+        let payload = Payload { closed: self.closed.clone(), compressed: Some(Arc::clone(compressed)) };
+        *wire = Wire::Undecided;
+        Some(payload)
     }
 
     /// It has its fate: this handle needs no copy for the wire any more. (What others hold, a request perhaps, stays.)

@@ -315,6 +315,15 @@ impl Closed {
         unsafe { std::slice::from_raw_parts(memory.start.as_ptr(), self.bytes) }
     }
 
+    /// A seeded bug (`Mutant::ReuseOnExpiry`): the bytes are somebody else's now, whoever still reads them.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn scribble(&self) {
+        if let Some(memory) = &self.block.memory {
+            // SAFETY: inside the block; one thread runs at a time in a simulation.
+            unsafe { memory.start.as_ptr().write_bytes(0xEE, self.bytes) }
+        }
+    }
+
     pub(crate) fn entry(&self, index: u32) -> Entry {
         let Some(memory) = self.block.memory.as_ref().filter(|_| index < self.records) else {
             return Entry { opaque: 0, delta: 0, flags: 0 };

@@ -12,6 +12,8 @@ mod line;
 mod partition;
 mod pool;
 mod ready;
+#[cfg(feature = "simulation")]
+mod seeded;
 mod unfated;
 mod word;
 
@@ -33,6 +35,7 @@ pub use unfated::Unfated;
 #[doc(hidden)]
 pub use block::{QUIET, WAITER};
 
+use crate::mutant::{self, Mutant};
 use crate::protocol::compression::{Codec, Compressor, max_compressed_len};
 use crate::sync::Shelf;
 use crate::time::Time;
@@ -239,7 +242,9 @@ impl Accumulator {
     pub fn split(&self, batch: &Batch) -> Result<Option<(Batch, Batch)>, ()> {
         match batch.split(&self.pool) {
             Ok(halves) => {
-                self.unfated.register_in(batch.epoch());
+                if !mutant::is(Mutant::SplitNotPending) {
+                    self.unfated.register_in(batch.epoch());
+                }
                 if let Some(partition) = self.partition(batch.partition) {
                     partition.was_split();
                 }

@@ -7,7 +7,7 @@ use super::block::{Block, NewRecord, Place};
 use super::collect::GivenUp;
 use super::pool::{Refused, Ticket};
 use super::word::{COUNT_MAX, SLOTS, Word};
-use crate::mutant::{self, Stop};
+use crate::mutant::{self, Mutant, Stop};
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::time::Time;
@@ -70,7 +70,7 @@ pub(super) struct State {
 
 /// One partition of one topic. Made once, never moved or freed while the producer lives.
 pub struct Partition {
-    word: CachePadded<AtomicU64>,
+    pub(super) word: CachePadded<AtomicU64>,
     slots: CachePadded<[Slot; SLOTS]>,
     pub(super) state: Mutex<State>,
     pub(super) changed: Condvar,
@@ -182,6 +182,9 @@ impl Partition {
         clock: &impl Fn() -> Time,
     ) -> Result<(), Stall> {
         let fixed = record.body.fixed_bytes();
+        if !mutant::is(Mutant::SpanHeldBySerializer) {
+            mutant::stop(Stop::Serializer);
+        }
         let mut lost = 0;
         loop {
             let word = self.word();
@@ -196,7 +199,12 @@ impl Partition {
             }
             // Before the exchange only the partition's own memory is read: the block may be gone by now.
             let Some(slot) = self.slots.get(word.slot()) else { continue };
-            let base = slot.base_timestamp_ms.load(Ordering::Relaxed);
+            let mut base = slot.base_timestamp_ms.load(Ordering::Relaxed);
+            if mutant::is(Mutant::BaseOfAnother)
+                && let Some(slot) = self.slots.get((word.slot() + 1) % SLOTS)
+            {
+                base = slot.base_timestamp_ms.load(Ordering::Relaxed);
+            }
             let place = Place::at(word.bytes(), fixed, record.timestamp_ms.wrapping_sub(base), word.count());
             let records_end = place.offset + place.bytes;
             if place.end() > house.pool.classes.capacity(word.class())
@@ -212,6 +220,10 @@ impl Partition {
             let next = word.with_record(place.bytes);
             mutant::stop(Stop::BeforeExchange);
             if self.word.compare_exchange(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                #[cfg(feature = "simulation")]
+                if mutant::is(Mutant::WordInBatch) && self.append_elsewhere(house, word, place.bytes) {
+                    return Ok(());
+                }
                 for _ in 0..1 << lost {
                     std::hint::spin_loop();
                 }
@@ -222,10 +234,20 @@ impl Partition {
             }
             let block = slot.block.load(Ordering::Acquire);
             mutant::stop(Stop::BeforeWrite);
+            if mutant::is(Mutant::SpanHeldBySerializer) {
+                mutant::stop(Stop::Serializer);
+            }
+            #[cfg(feature = "simulation")]
+            if mutant::is(Mutant::PublishBeforeWrite) {
+                self.publish_early(house, word, place.bytes);
+                return Ok(());
+            }
             // SAFETY: the exchange reserved a span in the batch of this word, so its block is open or sealed and not
             // closed; the partition's state holds it until it is closed, and that needs our publish below.
             let block = unsafe { &*block };
-            let base = slot.base_timestamp_ms.load(Ordering::Relaxed);
+            if !mutant::is(Mutant::BaseOfAnother) {
+                base = slot.base_timestamp_ms.load(Ordering::Relaxed);
+            }
             // SAFETY: `place` is the span that the exchange reserved, checked against the class's capacity, which is
             // the block's.
             unsafe { block.write(record, fixed, place, base) };
@@ -404,6 +426,10 @@ impl Partition {
         let Some(block) = state.open.take() else { return false };
         let word = Word(self.word.fetch_or(Word::SEALED, Ordering::AcqRel));
         let closed = block.settle(word.bytes());
+        #[cfg(feature = "simulation")]
+        if !closed && mutant::is(Mutant::SealerWaits) {
+            mutant::spin("for a sender that holds a span");
+        }
         if let (true, Some(busy)) = (closed, state.slot_busy.get_mut(word.slot())) {
             *busy = false;
         }
@@ -447,7 +473,7 @@ impl Partition {
 
     /// The last writer of a sealed batch was inside until now.
     #[cold]
-    fn close(&self, house: &Accumulator, generation: u16) {
+    pub(super) fn close(&self, house: &Accumulator, generation: u16) {
         let slot = usize::from(generation) % SLOTS;
         let mut state = self.state.lock();
         let State { queue, abandoned, slot_busy, .. } = &mut *state;

@@ -4,6 +4,7 @@
 //! (the *reserve*) is kept from appenders: compressed copies and the second halves of splits come out of it.
 
 use super::block::Memory;
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -214,7 +215,7 @@ impl Pool {
         let class = self.classes.capacities.iter().position(|capacity| *capacity == memory.capacity());
         let mut surplus = None;
         if from_reserve {
-            state.reserve_used -= charge;
+            state.reserve_used -= if mutant::is(Mutant::ReserveLeaks) { 0 } else { charge };
             surplus = Some(memory);
         } else if let (Some(class), true, false) = (class, state.line.is_empty(), state.closed) {
             state.idle += charge;

@@ -1,6 +1,7 @@
 //! Which partitions a network thread has to look at, and how it is woken: only when it sleeps.
 
 use super::partition::Partition;
+use crate::mutant::{self, Mutant};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::time::Time;
@@ -37,6 +38,8 @@ impl Inbox {
     pub(crate) fn list(&self, partition: &Partition, due: Time) {
         if !partition.listed.swap(true, Ordering::AcqRel) {
             self.listed.lock().push(partition.number);
+        } else if mutant::is(Mutant::WakeOnlyWhenNew) {
+            return;
         }
         self.wake_before(due);
     }
@@ -65,7 +68,8 @@ impl Inbox {
 
     /// Announces a sleep. False: something was listed meanwhile, stay awake.
     pub fn fall_asleep(&self, until: Time) -> bool {
-        self.asleep_until.store(until.0.max(1), Ordering::SeqCst);
+        let told = if mutant::is(Mutant::LostWakeUp) { 0 } else { until.0.max(1) };
+        self.asleep_until.store(told, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if self.listed.lock().is_empty() && !self.nudged.load(Ordering::Acquire) {
             return true;

@@ -338,3 +338,30 @@ fn every_record_of_every_thread_is_there_once_and_in_its_order() {
     assert!(ended.into_inner() || seen.len() as u64 == THREADS);
     assert_eq!(house.memory_used(), (0, 0));
 }
+
+#[test]
+fn a_copy_that_is_dropped_gives_its_memory_back_when_nobody_sends_it_and_is_made_again() {
+    let house = house(&Limits { compresses: true, ..limits() });
+    let partition = house.add_partition(1, 0).unwrap();
+    let value = vec![7; 5_000];
+    house.append(&partition, &record(&value, 1, 1), false, &at(1)).unwrap();
+    partition.seal(&house);
+    let batch = partition.collect(&house, Time(2)).batches.remove(0);
+    assert!(!batch.is_prepared() && batch.undecide().is_none());
+    let mut compressor = Compressor::new();
+    let compress = |compressor: &mut Compressor| house.compress(&batch, Codec::Lz4, 9, compressor);
+    assert!(compress(&mut compressor));
+    let (codec, bytes) = batch.wire_form();
+    let held = house.memory_used().1;
+    assert!(codec == 3 && bytes < 500 && held == bytes, "{codec} {bytes} {held}");
+    // A request that is being written keeps its bytes (KAFKA-19012).
+    let written = batch.payload();
+    let copy = batch.undecide();
+    assert!(!batch.is_prepared() && batch.wire_form() == (0, batch.plain().len()));
+    drop(copy);
+    assert_eq!((house.memory_used().1, written.bytes().len()), (held, bytes));
+    drop(written);
+    assert_eq!(house.memory_used().1, 0);
+    assert!(compress(&mut compressor));
+    assert_eq!((batch.wire_form(), house.memory_used().1), ((codec, bytes), held));
+}

@@ -12,6 +12,7 @@ pub use waiters::Waiter;
 
 use crate::accumulator::{Accumulator, Batch, QUIET, WAITER};
 use crate::code::{Code, Outcome};
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex};
 use crate::time::Time;
@@ -170,7 +171,8 @@ impl Deliveries {
             self.serve_waiters(&completed);
         }
         let epoch = completed.batch.epoch();
-        if marks.has_loud() || (marks.has_quiet() && completed.code != Code::OK) {
+        let tells_quiet = completed.code != Code::OK && !mutant::is(Mutant::QuietSwallowsErrors);
+        if marks.has_loud() || (marks.has_quiet() && tells_quiet) {
             let mut arrived = self.arrived.lock();
             arrived.queue.push_back(completed);
             drop(arrived);

@@ -93,6 +93,9 @@ impl<B: Parcel> Engine<B> {
         if !connection.is_open(now) || connection.in_flight.len() >= self.config.in_flight_max.max(1) {
             return None;
         }
+        if mutant::is(Mutant::OfferForgotten) {
+            connection.offered.clear();
+        }
         let number = connection.offered.pop_first()?;
         if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
             partition.is_offered = false;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::route::Route;
 use super::{ConnectionNumber, PartitionNumber, TopicNumber};
 use crate::code::{Code, Error};
 use crate::protocol::messages::TopicUuid;
@@ -66,8 +67,8 @@ pub(super) struct Cluster {
     due: BTreeSet<(Time, TopicNumber)>,
     /// A metadata request is out.
     pub(super) is_asking: bool,
-    /// Which of bootstrap addresses and brokers is tried next.
-    pub(super) candidate: usize,
+    /// Whom to ask for metadata.
+    pub(super) route: Route,
 }
 
 impl Cluster {
@@ -154,22 +155,25 @@ impl Cluster {
             asked.push(number);
         }
         self.is_asking = !asked.is_empty();
+        if self.is_asking {
+            self.route.want(now);
+        }
         asked
     }
 
-    /// The request did not come back.
-    pub(super) fn unask(&mut self, topics: &[TopicNumber], now: Time) {
+    /// The request did not come back, or came back with nothing: these are to be asked for at `due`.
+    pub(super) fn unask(&mut self, topics: &[TopicNumber], due: Time) {
         self.is_asking = false;
         for number in topics {
             if let Some(topic) = self.topics.get_mut(number) {
                 topic.is_asked = false;
-                self.schedule(*number, now, true);
+                self.schedule(*number, due, true);
             }
         }
     }
 
-    /// Replaces the brokers by those of an answer.
-    pub(super) fn learn_brokers(&mut self, brokers: &[MetadataBroker]) {
+    /// Replaces the brokers by those of an answer. False: it names none.
+    pub(super) fn learn_brokers(&mut self, brokers: &[MetadataBroker]) -> bool {
         let mut learned = BTreeMap::new();
         for broker in brokers.iter().take(BROKERS_MAX) {
             if let (0.., Some(address)) = (broker.node_id, Address::checked(&broker.host, broker.port)) {
@@ -177,9 +181,11 @@ impl Cluster {
             }
         }
         // An answer without brokers comes from one that is just starting; what we know is better.
-        if !learned.is_empty() {
+        let names_some = !learned.is_empty();
+        if names_some {
             self.brokers = learned;
         }
+        names_some
     }
 }
 

@@ -40,6 +40,9 @@ pub struct EngineConfig {
     pub delivery_timeout: Duration,
     /// `metadata.max.age.ms`.
     pub metadata_age_max: Duration,
+    /// `metadata.recovery.strategy`: without metadata for so long (`metadata.recovery.rebootstrap.trigger.ms`), or without
+    /// any known broker that can be reached, the bootstrap addresses are asked again; `None`: never.
+    pub rebootstrap_after: Option<Duration>,
     /// `metadata.max.idle.ms`: a topic not used for this long is not asked for any more.
     pub metadata_idle_max: Duration,
     /// `connections.max.idle.ms`; `None`: never.
@@ -73,6 +76,7 @@ impl Default for EngineConfig {
             request_timeout: millis(30_000),
             delivery_timeout: millis(120_000),
             metadata_age_max: millis(300_000),
+            rebootstrap_after: Some(millis(300_000)),
             metadata_idle_max: millis(300_000),
             connection_idle_max: Some(millis(540_000)),
             first_sequence: 0,

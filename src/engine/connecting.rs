@@ -12,13 +12,14 @@ use crate::time::Time;
 
 /// More connections than this are not made; partitions led by further brokers wait.
 const CONNECTIONS_MAX: usize = 1_000;
+/// After so many known brokers that do not answer (or all of them), the producer says that none does.
+const BROKERS_TRIED: usize = 3;
 
 impl<B: Parcel> Engine<B> {
     /// Should this connection be made now, and to where? After `To` exactly one of
     /// [`Engine::handle_connected`] and [`Engine::handle_connect_failed`] has to follow.
     pub fn poll_connect(&mut self, number: ConnectionNumber, now: Time) -> Connect {
         let wanted = self.wanted(number);
-        let address = self.address(number);
         let setup_timeout = self.config.setup_timeout;
         let Some(connection) = self.connections.get_mut(number.0 as usize) else {
             return Connect::NotBefore(Time::NEVER);
@@ -31,6 +32,16 @@ impl<B: Parcel> Engine<B> {
         if start > now {
             return Connect::NotBefore(start);
         }
+        if number == ConnectionNumber::BOOTSTRAP {
+            if self.cluster.due() <= now {
+                self.cluster.route.want(now);
+            }
+            self.rebootstrap_if_due(now);
+        }
+        let address = self.address(number);
+        let Some(connection) = self.connections.get_mut(number.0 as usize) else {
+            return Connect::NotBefore(Time::NEVER);
+        };
         let Some((host, port)) = address else { return Connect::NotBefore(Time::NEVER) };
         let timeout = backoff(setup_timeout, connection.failures.saturating_add(1), &mut self.random);
         connection.link = Link::Connecting;
@@ -142,7 +153,11 @@ impl<B: Parcel> Engine<B> {
 
     /// Notes that a connection is down, and when it may be tried again.
     fn down(&mut self, number: ConnectionNumber, reason: &Error, now: Time) {
-        let bootstrap_count = self.config.bootstrap.len();
+        let is_bootstrap = number == ConnectionNumber::BOOTSTRAP;
+        // Each bootstrap address is tried once without waiting; after that the law holds for every attempt.
+        let at_once =
+            if is_bootstrap && self.cluster.route.is_bootstrapping() { self.config.bootstrap.len() } else { 1 };
+        let at_once = u32::try_from(at_once.saturating_sub(1)).unwrap_or(u32::MAX);
         let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
         connection.link = Link::Down;
         connection.closing = None;
@@ -155,44 +170,86 @@ impl<B: Parcel> Engine<B> {
             (true, false) => 1,
             (false, false) => connection.failures.saturating_add(1),
         };
-        connection.is_useful = false;
+        let was_useful = std::mem::take(&mut connection.is_useful);
         let failures = connection.failures;
         let (host, port) = (connection.host.clone(), connection.port);
         if is_idle {
             return;
         }
-        // Each bootstrap address is tried once without waiting; after that the law holds for every attempt.
-        let is_first_round = number == ConnectionNumber::BOOTSTRAP && (failures as usize) < bootstrap_count;
         let law = self.config.reconnect_backoff;
-        let rounds = if number == ConnectionNumber::BOOTSTRAP {
-            failures.saturating_sub(u32::try_from(bootstrap_count).unwrap_or(u32::MAX).saturating_sub(1))
-        } else {
-            failures
+        connection.not_before = match failures.saturating_sub(at_once) {
+            0 => now,
+            waits => now + backoff(law, waits, &mut self.random),
         };
-        connection.not_before = if is_first_round { now } else { now + backoff(law, rounds.max(1), &mut self.random) };
         // 97 lines in five seconds help nobody: the 1st, 2nd, 4th, 8th … failure in a row is told.
         if failures.is_power_of_two() {
             self.log(Level::Warn, format!("{host}:{port}: {} (failure {failures} in a row)", reason.message));
         }
-        if number == ConnectionNumber::BOOTSTRAP {
-            self.cluster.candidate = self.cluster.candidate.wrapping_add(1);
-            if failures as usize >= bootstrap_count {
-                let message = format!("no broker answers; the last was {host}:{port}: {}", reason.message);
-                self.unreachable =
-                    Some(Error { broker_code: reason.broker_code, ..Error::new(Code::UNREACHABLE, message) });
+        if !is_bootstrap {
+            if !was_useful {
+                self.forget_copies(number);
             }
-        } else {
-            self.doubt_leaders(number, now);
+            return self.doubt_leaders(number, now);
         }
+        let (bootstrap, known) = (self.config.bootstrap.len(), self.cluster.brokers.len());
+        let all = if self.cluster.route.is_bootstrapping() { bootstrap } else { known.min(BROKERS_TRIED) };
+        if failures as usize >= all {
+            let message = format!("no broker answers; the last was {host}:{port}: {}", reason.message);
+            self.unreachable =
+                Some(Error { broker_code: reason.broker_code, ..Error::new(Code::UNREACHABLE, message) });
+        }
+        let may_rebootstrap = self.config.rebootstrap_after.is_some();
+        if self.cluster.route.handle_failure(bootstrap, known, may_rebootstrap, now) {
+            self.tell_rebootstrap("no known broker can be reached");
+        }
+    }
+
+    /// Begins at the bootstrap addresses again if metadata that somebody waits for has not come for too long.
+    pub(super) fn rebootstrap_if_due(&mut self, now: Time) {
+        if self.cluster.route.deadline(self.config.rebootstrap_after) > now {
+            return;
+        }
+        if !self.cluster.is_asking && self.cluster.due() > now {
+            return self.cluster.route.rest();
+        }
+        self.rebootstrap("no metadata came for metadata.recovery.rebootstrap.trigger.ms");
+        let connection = self.connections.get_mut(ConnectionNumber::BOOTSTRAP.0 as usize);
+        if let Some(connection) = connection.filter(|connection| connection.link != Link::Connecting) {
+            connection.close(Error::new(Code::UNREACHABLE, "no metadata came in time"));
+        }
+    }
+
+    /// The bootstrap addresses take over.
+    pub(super) fn rebootstrap(&mut self, why: &str) {
+        self.cluster.route.rebootstrap();
+        self.tell_rebootstrap(why);
+    }
+
+    /// The 1st, 2nd, 4th, 8th … time in a row is told.
+    fn tell_rebootstrap(&mut self, why: &str) {
+        let times = self.cluster.route.rebootstraps;
+        if times.is_power_of_two() {
+            self.log(Level::Info, format!("{why}: the bootstrap addresses are asked again ({times} in a row)"));
+        }
+    }
+
+    /// The broker cannot be reached: compressed copies of what waits for it would take memory from what goes to others.
+    fn forget_copies(&mut self, number: ConnectionNumber) {
+        let Some(connection) = self.connections.get(number.0 as usize) else { return };
+        let partitions = connection.timers.iter().filter_map(|(_, number)| self.partitions.get(number.0 as usize));
+        // Those that were sent once stand in front; the others were never compressed.
+        let sent = partitions.flat_map(|partition| partition.queue.iter().take_while(|batch| batch.attempts > 0));
+        let copies = sent.filter(|batch| batch.state == State::Queued && batch.parcel.codec() != 0);
+        self.actions.extend(copies.map(|batch| Action::Unprepare(batch.parcel.clone())));
     }
 
     /// Asks for the topics whose batches wait for this connection: they may be led by another broker by now.
     fn doubt_leaders(&mut self, number: ConnectionNumber, now: Time) {
         let Some(connection) = self.connections.get(number.0 as usize) else { return };
-        let mut topics: Vec<_> = connection
-            .timers
-            .iter()
-            .filter_map(|(_, partition)| self.partitions.get(partition.0 as usize).map(|partition| partition.topic))
+        // Who has a batch that is not handed in yet (it would not go out now) has no timer here.
+        let waiting = connection.timers.iter().map(|(_, partition)| partition).chain(&connection.offered);
+        let mut topics: Vec<_> = waiting
+            .filter_map(|partition| self.partitions.get(partition.0 as usize).map(|partition| partition.topic))
             .collect();
         topics.sort_unstable();
         topics.dedup();
@@ -229,22 +286,14 @@ impl<B: Parcel> Engine<B> {
         if is_needed && !identity.asking { identity.not_before } else { Time::NEVER }
     }
 
-    /// Where a connection leads: its broker, or the next of bootstrap addresses and known brokers.
-    fn address(&self, number: ConnectionNumber) -> Option<(String, u16)> {
+    /// Where a connection leads: its broker, or whoever is to be asked for metadata now.
+    fn address(&mut self, number: ConnectionNumber) -> Option<(String, u16)> {
         let connection = self.connections.get(number.0 as usize)?;
         if let Some(node) = connection.node {
             let known = self.cluster.brokers.get(&node).map(|address| (address.host.clone(), address.port));
             return Some(known.unwrap_or_else(|| (connection.host.clone(), connection.port)));
         }
-        let count = self.config.bootstrap.len() + self.cluster.brokers.len();
-        let candidate = self.cluster.candidate.checked_rem(count)?;
-        match self.config.bootstrap.get(candidate) {
-            Some((host, port)) => Some((host.clone(), *port)),
-            None => {
-                let broker = self.cluster.brokers.values().nth(candidate - self.config.bootstrap.len());
-                broker.map(|address| (address.host.clone(), address.port))
-            }
-        }
+        self.cluster.route.next(&self.config.bootstrap, &self.cluster.brokers)
     }
 
     /// The connection of a broker, made if there is none; `BOOTSTRAP` if it is not known or there are too many.

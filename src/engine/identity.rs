@@ -177,6 +177,11 @@ impl Line {
         }
     }
 
+    /// The last acknowledged sequence, if a log that ends with `last` does not have it.
+    pub(super) fn lost(&self, last: Option<i32>) -> Option<i32> {
+        self.acked.filter(|acked| last.is_none_or(|last| sequence_is_later(*acked, last)))
+    }
+
     /// Every sequence that was given out is known to be written.
     pub(super) fn is_complete(&self) -> bool {
         self.next == sequence_after(self.acked)

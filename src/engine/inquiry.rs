@@ -34,6 +34,9 @@ use crate::time::Time;
 /// Partitions in one question: a busy one can have thousands of producers, all of which are answered.
 const PARTITIONS_MAX: usize = 100;
 
+/// A log that seems to have lost acknowledged records is asked for so often before that is believed.
+const INQUIRIES_MIN: u32 = 3;
+
 /// How far a partition is with its question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Inquiry {
@@ -233,6 +236,10 @@ impl<B: Parcel> Engine<B> {
             return self.settle(number, now);
         };
         let next = sequence_after(last);
+        if partition.line.lost(last).is_some() && partition.line.inquiries < INQUIRIES_MIN {
+            // More likely this broker is a follower by now, and lags: it answers all the same.
+            return self.ask_again(number, now);
+        }
         let proof = partition.stamped().position(|batch| batch.last_sequence().is_some_and(|end| Some(end) == last));
         let first = partition.stamped().next().and_then(|batch| batch.stamp).map(|stamp| stamp.first);
         if let Some(place) = proof {
@@ -304,7 +311,7 @@ impl<B: Parcel> Engine<B> {
             // All between was refused for good, so that nobody fills the gap, and a copy that is still on its way
             // is refused, too: what is open is not written.
             partition.queue.iter_mut().take_while(|batch| batch.stamp.is_some()).for_each(|batch| batch.open = false);
-        } else if let Some(acked) = line.acked.filter(|acked| last.is_none_or(|last| sequence_is_later(*acked, last))) {
+        } else if let Some(acked) = line.lost(last) {
             let last = last.map_or_else(|| "none".into(), |last| last.to_string());
             let name = self.name(number);
             let line = format!("{name}: the log lost acknowledged records: its last sequence is {last}, not {acked}");

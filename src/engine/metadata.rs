@@ -1,9 +1,11 @@
 //! Metadata and producer ids: asking for them, and what their answers change.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::backoff::backoff;
 use super::cluster::{self, Address};
+use super::connection::Link;
 use super::identity::ProducerIdentity;
 use super::inquiry::Inquiry;
 use super::sending::Partition;
@@ -19,6 +21,9 @@ use crate::time::Time;
 const PARTITIONS_MAX: usize = 1_000_000;
 /// A topic's answer may leave out this many partitions in a row; what comes behind a larger hole is ignored.
 const HOLE_MAX: usize = 1_024;
+/// While batches wait for a leader that is none or cannot be reached, its topic is asked for at least this often: the
+/// backoff's second would be most of a failover.
+const LEADER_MISSED_MAX: Duration = Duration::from_millis(250);
 /// So many answers in a row are not all from brokers that have not heard yet.
 const OLDER_ANSWERS_MAX: u32 = 5;
 /// `REBOOTSTRAP_REQUIRED` (KIP-1102).
@@ -34,14 +39,14 @@ impl<B: Parcel> Engine<B> {
         now: Time,
     ) -> Result<(), Error> {
         if response.error_code == REBOOTSTRAP_REQUIRED {
-            self.cluster.unask(asked, now);
-            self.cluster.brokers.clear();
-            self.cluster.candidate = usize::MAX; // the next one is 0
-            return Err(Error::new(Code::UNREACHABLE, "the broker asks to begin at the bootstrap addresses again"));
+            return self.handle_rebootstrap_required(asked, now);
         }
         self.unreachable = None;
         self.cluster.is_asking = false;
-        self.cluster.learn_brokers(&response.brokers);
+        if self.cluster.learn_brokers(&response.brokers) {
+            let start = usize::try_from(self.random.next() >> 1).unwrap_or(0);
+            self.cluster.route.handle_answer(start);
+        }
         let mut answers: BTreeMap<TopicNumber, &MetadataTopic> = BTreeMap::new();
         for topic in &response.topics {
             let number = topic.name.as_deref().and_then(|name| self.cluster.names.get(name));
@@ -55,6 +60,34 @@ impl<B: Parcel> Engine<B> {
         }
         self.wake(ConnectionNumber::BOOTSTRAP);
         Ok(())
+    }
+
+    /// Error 129 (KIP-1102). An error: the connection has to be closed.
+    fn handle_rebootstrap_required(&mut self, asked: &[TopicNumber], now: Time) -> Result<(), Error> {
+        let number = ConnectionNumber::BOOTSTRAP;
+        if self.config.rebootstrap_after.is_none() {
+            // As in Java: an answer with nothing in it, and these brokers are asked again.
+            let topics = asked.iter().filter_map(|number| self.cluster.topics.get(number));
+            let failures = topics.map(|topic| topic.failures).max().unwrap_or(0).saturating_add(1);
+            for number in asked {
+                if let Some(topic) = self.cluster.topics.get_mut(number) {
+                    topic.failures = failures;
+                }
+            }
+            let due = now + backoff(self.config.retry_backoff, failures, &mut self.random);
+            self.cluster.unask(asked, due);
+            self.wake(number);
+            return Ok(());
+        }
+        self.cluster.unask(asked, now);
+        self.cluster.brokers.clear();
+        if let Some(connection) = self.connections.get_mut(number.0 as usize) {
+            // The backoff law holds for brokers that say nothing else, too.
+            connection.is_useful = false;
+            connection.failures = self.cluster.route.rebootstraps;
+        }
+        self.rebootstrap("a broker asks for it");
+        Err(Error::new(Code::UNREACHABLE, "the broker asks to begin at the bootstrap addresses again"))
     }
 
     /// One topic's answer; `None`: it was left out, which is treated as an unknown topic.
@@ -89,7 +122,10 @@ impl<B: Parcel> Engine<B> {
         if let Some(error) = error.filter(tells) {
             self.actions.push_back(Action::TopicError(number, error));
         }
-        let soon = backoff(self.config.retry_backoff, failures, &mut self.random);
+        let mut soon = backoff(self.config.retry_backoff, failures, &mut self.random);
+        if !has_none {
+            soon = soon.min(LEADER_MISSED_MAX);
+        }
         if is_incomplete || is_stale {
             self.cluster.schedule(number, now + soon, true);
         } else {
@@ -134,9 +170,12 @@ impl<B: Parcel> Engine<B> {
                 partition.line.is_torn = true;
             }
             self.learn_leader(*number, leader, epoch, code, now);
-            let partition = self.partitions.get(number.0 as usize);
-            is_incomplete |= partition.is_some_and(|partition| {
-                partition.connection == ConnectionNumber::BOOTSTRAP && (partition.is_busy || !partition.has_been_led)
+            is_incomplete |= self.partitions.get(number.0 as usize).is_some_and(|partition| {
+                let has_none = partition.connection == ConnectionNumber::BOOTSTRAP;
+                let leader = self.connections.get(partition.connection.0 as usize);
+                // The cluster may name a dead leader for seconds, and another one at any moment.
+                let is_missed = leader.is_some_and(|leader| leader.failures > 0 && leader.link != Link::Ready);
+                has_none && !partition.has_been_led || (has_none || is_missed) && partition.is_busy
             });
         }
         is_incomplete
@@ -166,8 +205,9 @@ impl<B: Parcel> Engine<B> {
     /// more: then the topic was made anew, by brokers that give topics no ids, and its epochs begin at 0 again.
     fn learn_leader(&mut self, number: PartitionNumber, leader: i32, epoch: i32, code: i16, now: Time) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        if epoch >= 0 && epoch < partition.leader_epoch && partition.older_answers < OLDER_ANSWERS_MAX {
-            partition.older_answers += 1;
+        let has_id = self.cluster.topics.get(&partition.topic).is_some_and(|topic| topic.id != [0; 16]);
+        if epoch >= 0 && epoch < partition.leader_epoch && (has_id || partition.older_answers < OLDER_ANSWERS_MAX) {
+            partition.older_answers = partition.older_answers.saturating_add(1);
             return;
         }
         partition.older_answers = 0;

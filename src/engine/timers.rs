@@ -18,11 +18,15 @@ impl<B: Parcel> Engine<B> {
             Link::Down => self.wanted(number).max(connection.not_before),
             Link::Connecting => Time::NEVER,
             _ if connection.closing.is_some() => Time::ZERO,
-            Link::Handshaking { .. } => connection.setup_deadline.min(first_deadline(connection)),
+            Link::Handshaking { .. } => {
+                let metadata = self.metadata_deadline(number);
+                connection.setup_deadline.min(first_deadline(connection)).min(metadata)
+            }
             Link::Ready => {
                 let mut time = first_deadline(connection).min(self.idle_deadline(number));
                 if number == ConnectionNumber::BOOTSTRAP {
                     time = time.min(self.wanted(number).max(connection.muted_until));
+                    time = time.min(self.metadata_deadline(number));
                 } else if connection.muted_until > Time::ZERO
                     && connection.busy > 0
                     && !mutant::is(Mutant::ThrottleSleeps)
@@ -37,6 +41,9 @@ impl<B: Parcel> Engine<B> {
     /// Does what is due at `now`. Afterwards [`Engine::poll_close`] may have a reason to close.
     pub fn handle_timeout(&mut self, number: ConnectionNumber, now: Time) {
         self.expire(number, now);
+        if self.metadata_deadline(number) <= now {
+            self.rebootstrap_if_due(now);
+        }
         let idle_deadline = self.idle_deadline(number);
         let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
         if connection.muted_until <= now {
@@ -100,6 +107,14 @@ impl<B: Parcel> Engine<B> {
                 _ => return,
             }
         }
+    }
+
+    /// When this connection has waited long enough for metadata.
+    fn metadata_deadline(&self, number: ConnectionNumber) -> Time {
+        if number != ConnectionNumber::BOOTSTRAP {
+            return Time::NEVER;
+        }
+        self.cluster.route.deadline(self.config.rebootstrap_after)
     }
 
     /// When a connection that nobody needs is closed.

@@ -85,11 +85,13 @@ pub const KURIER_RECORD_TIMESTAMP: u32 = 2;
 /// kurier_record.flags: no delivery if its code would be OK.
 pub const KURIER_RECORD_QUIET: u32 = 4;
 
-/// kurier_delivery.outcome: the record may be in the log.
+/// kurier_delivery.outcome: the record was sent and may be in the log, at most once if `enable.idempotence` is true:
+/// its time was over, it was purged, its retries were used up, or no broker can tell any more (acks=0: none ever does).
+/// Look into the log before sending it again. docs/outcomes.md lists every case.
 pub const KURIER_OUTCOME_UNKNOWN: u8 = 0;
-/// kurier_delivery.outcome: the record is in the log.
+/// kurier_delivery.outcome: the record is in the log, on all in-sync replicas (`acks=all`), once if idempotent.
 pub const KURIER_OUTCOME_WRITTEN: u8 = 1;
-/// kurier_delivery.outcome: the record is not in the log and never will be.
+/// kurier_delivery.outcome: the record is not in the log and never will be; it may be sent again.
 pub const KURIER_OUTCOME_NOT_WRITTEN: u8 = 2;
 
 /// kurier_producer_purge: what was never sent; its outcome is NOT_WRITTEN.

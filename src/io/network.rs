@@ -8,6 +8,7 @@ use crate::delivery::{Completed, Deliveries};
 use crate::engine::{
     Action, ConnectionNumber, Engine, EngineConfig, Fate, Level, Parcel, PartitionNumber, TopicNumber,
 };
+use crate::mutant::{self, Mutant};
 use crate::protocol::compression::{Codec, Compressor};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::time::Time;
@@ -152,7 +153,7 @@ impl Network {
 
     /// Calls the engine, then does what it wants done, with no lock held.
     pub fn visit<R>(self: &Arc<Self>, call: impl FnOnce(&mut Engine<Batch>) -> R) -> R {
-        let mut actions = Vec::new();
+        let (mut actions, mut copies) = (Vec::new(), Vec::new());
         let mut engine = self.engine.lock();
         let answer = call(&mut engine);
         while let Some(action) = engine.poll_action() {
@@ -163,11 +164,14 @@ impl Network {
                 // In the engine's order, and there before a partition is led to it: else two threads that learn of
                 // two brokers at once would exchange their lists, and what is listed meanwhile would be lost.
                 Action::Start(_) => self.add_inbox(),
+                // Later, a request could have been built around its size already.
+                Action::Unprepare(batch) => copies.extend(batch.undecide()),
                 _ => {}
             }
             actions.push(action);
         }
         drop(engine);
+        drop(copies);
         for action in actions {
             self.perform(action);
         }
@@ -192,7 +196,7 @@ impl Network {
     fn perform(self: &Arc<Self>, action: Action<Batch>) {
         match action {
             Action::Fate(_, batch, fate) => self.complete(batch, fate),
-            Action::Released(batch) => drop(batch),
+            Action::Released(batch) | Action::Unprepare(batch) => drop(batch),
             Action::Split(partition, batch) => self.split(partition, batch),
             Action::Start(connection) => {
                 if let Err(error) = self.start_thread(connection) {
@@ -238,6 +242,10 @@ impl Network {
             self.finished.store(true, Ordering::Relaxed);
         }
         let Some(partition) = self.accumulator.partition(batch.partition) else { return };
+        #[cfg(feature = "simulation")]
+        if fate.code != Code::OK && mutant::is(Mutant::ReuseOnExpiry) {
+            batch.scribble();
+        }
         batch.forget_copy();
         self.deliveries.complete(Completed {
             topic: partition.topic,
@@ -273,6 +281,9 @@ impl Network {
 
     /// Hands what was taken out of a partition to the engine.
     pub(super) fn hand_over(engine: &mut Engine<Batch>, partition: u32, collected: &mut Collected, now: Time) {
+        if mutant::is(Mutant::GapNotTold) {
+            collected.gaps.clear();
+        }
         for gap in collected.gaps.drain(..) {
             engine.handle_gap(PartitionNumber(partition), gap, now);
         }

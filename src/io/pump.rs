@@ -9,6 +9,7 @@ use super::schedule::Schedule;
 use crate::accumulator::{Batch, Collected, Partition};
 use crate::code::{Code, Error};
 use crate::engine::{ConnectionNumber, Engine, PartitionNumber, Request, Transmit};
+use crate::mutant::{self, Mutant};
 use crate::protocol::compression::Compressor;
 use crate::time::Time;
 use std::io::{self, IoSlice};
@@ -92,9 +93,13 @@ impl Pump {
 
     /// The connection is dead: nothing of its requests will be sent any more. Only then they let go of their bytes.
     pub fn disconnect(&mut self) {
-        self.output = None;
-        self.input = Vec::new();
-        self.filled = 0;
+        if !mutant::is(Mutant::OutputKept) {
+            self.output = None;
+        }
+        if !mutant::is(Mutant::InputKept) {
+            self.input = Vec::new();
+            self.filled = 0;
+        }
     }
 
     /// The thread ends: what it took and has not handed over yet is the engine's to give up.
@@ -118,7 +123,8 @@ impl Pump {
     /// One round. Without a stream only what does not need one.
     pub fn step(&mut self, mut stream: Option<&mut dyn Stream>, now: Time) -> Step {
         self.look(now);
-        let read = stream.as_deref_mut().map_or(Ok(()), |stream| self.read(stream, now));
+        let reads = self.output.is_none() || !mutant::is(Mutant::WriteDoesNotRead);
+        let read = stream.as_deref_mut().filter(|_| reads).map_or(Ok(()), |stream| self.read(stream, now));
         // Also when the connection is lost: what was taken out of its partition belongs to the engine, and this thread
         // may end before its next step.
         self.take_due(now);

@@ -280,6 +280,7 @@ fn network_config(
         request_timeout: settings.request_timeout,
         delivery_timeout: settings.delivery_timeout,
         metadata_age_max: settings.metadata_max_age,
+        rebootstrap_after: settings.rebootstrap_after,
         metadata_idle_max: settings.metadata_max_idle,
         connection_idle_max: settings.connections_max_idle,
         first_sequence: 0,

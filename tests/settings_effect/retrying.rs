@@ -4,7 +4,7 @@ use kurier::code::{Code, Outcome};
 use kurier::producer::Timeout;
 use kurier::protocol::messages::ApiKey;
 
-use crate::world::{NEVER, PATIENCE, cluster, deliveries, eventually, ms, producer, send, send_wait, values};
+use crate::world::{NEVER, PATIENCE, cluster, command, deliveries, eventually, ms, producer, send, send_wait, values};
 
 const AT_ONCE: [(&str, &str); 2] = [("retry.backoff.ms", "1"), ("retry.backoff.max.ms", "1")];
 
@@ -76,4 +76,32 @@ pub(crate) fn delivery_timeout() {
     let _ = producer.flush(Timeout::Default);
     assert_eq!(deliveries(&producer, 1)[0].code, Code::TIMED_OUT.0);
     assert_eq!(producer.flush(Timeout::Of(PATIENCE)), Ok(()));
+}
+
+/// Two batches are written and their answers lost, the broker remembers only the second, and it must not be asked.
+pub(crate) fn unknown_outcome() {
+    for (setting, outcome, log) in [
+        (None, Outcome::Unknown, &["0", "1", "2"][..]),
+        (Some("report"), Outcome::Unknown, &["0", "1", "2"]),
+        (Some("resend"), Outcome::Written, &["0", "1", "2", "1", "2"]),
+    ] {
+        let cluster = cluster(1, &["create t 1"]);
+        let settings = setting.map(|value| ("unknown.outcome", value));
+        let settings: Vec<_> =
+            settings.into_iter().chain([("linger.ms", "0"), ("request.timeout.ms", "1500")]).collect();
+        let producer = producer(&cluster, &settings);
+        send(&producer, "t", 0, 0);
+        assert_eq!(deliveries(&producer, 1)[0].outcome, Outcome::Written as u8);
+        command(&cluster, "mute produce");
+        for number in [1, 2] {
+            send(&producer, "t", 0, number);
+            eventually("it is written", || values(&cluster, "t").len() == number as usize + 1);
+        }
+        for text in ["forget_but_last", "reset", "fail describe_producers TOPIC_AUTHORIZATION_FAILED 100"] {
+            command(&cluster, text);
+        }
+        let outcomes: Vec<_> = deliveries(&producer, 2).iter().map(|delivery| delivery.outcome).collect();
+        assert_eq!(outcomes, [outcome as u8; 2], "{setting:?}");
+        assert_eq!(values(&cluster, "t"), log, "{setting:?}");
+    }
 }

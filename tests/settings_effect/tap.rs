@@ -156,8 +156,7 @@ fn requests(client: &TcpStream, mut broker: &TcpStream, waiting: &Mutex<VecDeque
             (asked.acks, asked.timeout_ms) = (produce.acks, produce.timeout_ms);
             asked.partitions = produce.topics.iter().map(|topic| topic.partitions.len()).sum();
         }
-        let known = [ApiKey::Produce, ApiKey::Metadata, ApiKey::ApiVersions, ApiKey::InitProducerId];
-        let api = known.into_iter().find(|api| *api as i16 == asked.api).expect("an API of producers");
+        let api = ApiKey::from_number(asked.api).expect("an API of producers");
         if asked.acks != 0 {
             waiting.lock().expect("no panic").push_back((api, asked.version));
         }

@@ -178,7 +178,9 @@ impl Checker {
             && offset.is_none_or(|offset| offset == record.offset.unsigned_abs())
             && timestamp_ms.is_none_or(|time| time == record.timestamp_ms);
         self.checks[4].fail(u64::from(!is_right), || {
-            format!("reported {at}:{offset:?} at {timestamp_ms:?}, {} has {record:?}", topic.name)
+            let (is_at, is_ms) = (record.offset, record.timestamp_ms);
+            let partition = record.partition;
+            format!("{}: reported {at}:{offset:?} at {timestamp_ms:?}, is {partition}:{is_at} at {is_ms}", topic.name)
         });
     }
 

@@ -64,13 +64,12 @@ impl Driver {
         fs::metadata(&self.journal).map_or(0, |data| data.len())
     }
 
-    /// Tells it to send no more, and to end when everything has its fate; `false` if it does not.
-    pub fn end(&mut self, limit: Duration) -> bool {
+    /// Tells it to send no more, and to end when everything has its fate.
+    pub fn stop(&mut self) {
         self.process.child().stdin = None;
-        self.wait(limit)
     }
 
-    /// Until it has ended by itself.
+    /// Until it has ended by itself; `false` if it does not.
     pub fn wait(&mut self, limit: Duration) -> bool {
         let begin = Instant::now();
         while self.process.is_alive() {

@@ -6,6 +6,7 @@
 mod check;
 mod disk;
 mod driver;
+mod failover;
 mod faults;
 mod histogram;
 mod journal;
@@ -17,7 +18,9 @@ mod programs;
 mod proxy;
 mod random;
 mod readback;
+mod restart;
 mod round;
+mod scenario;
 mod schedule;
 mod table;
 mod world;
@@ -30,7 +33,16 @@ use programs::Client;
 use round::{Outcome, Round};
 use world::World;
 
-const USAGE: &str = "chaos ci | soak HOURSh|MINUTESm [SEED] | compare SEED MINUTES | round SECONDS SEED [CLIENT]";
+const USAGE: &str = "\
+chaos ci
+chaos soak HOURSh|MINUTESm [SEED]
+chaos compare SEED MINUTES
+chaos restart [TIMES [CLIENT ...]]
+chaos failover [TIMES [CLIENT ...]]
+chaos round SECONDS SEED CLIENT
+clients: kurier librdkafka java franz-go";
+const RESTARTS: u32 = 10;
+const KILLS: u32 = 8;
 const CI_SEED: u64 = 4;
 const CI_TIME: Duration = Duration::from_secs(600);
 const CI_KILLS: u64 = 30;
@@ -54,6 +66,10 @@ fn main() -> ExitCode {
         ["round", seconds, seed, "librdkafka"] => {
             number(seconds).zip(number(seed)).map(|(time, seed)| one(time, seed, Client::Librdkafka))
         }
+        ["restart"] => Some(restart::run(RESTARTS, &[])),
+        ["restart", times, ref names @ ..] => many(times, names).map(|(times, names)| restart::run(times, &names)),
+        ["failover"] => Some(failover::run(KILLS, &[])),
+        ["failover", times, ref names @ ..] => many(times, names).map(|(times, names)| failover::run(times, &names)),
         _ => None,
     };
     match passed {
@@ -64,6 +80,12 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// How often, and whose producers.
+fn many(times: &str, names: &[&str]) -> Option<(u32, Vec<Client>)> {
+    let names = names.iter().map(|name| Client::named(name)).collect::<Option<_>>()?;
+    Some((times.parse().ok()?, names))
 }
 
 /// `2h`, `90m`.

@@ -14,6 +14,12 @@ pub enum Client {
 }
 
 impl Client {
+    pub const ALL: [Self; 4] = [Self::Kurier, Self::Librdkafka, Self::Java, Self::Franz];
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|client| client.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Kurier => "kurier",

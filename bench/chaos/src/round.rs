@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::check::{Checker, Life, Topic, Verdict};
 use crate::driver::{Driver, Plan};
@@ -15,6 +15,7 @@ use crate::payload::Shape;
 use crate::programs::{Client, Program};
 use crate::random::Random;
 use crate::readback;
+use crate::scenario::now_ms;
 use crate::schedule::{BrokerSchedule, Means, NetworkSchedule};
 use crate::world::World;
 
@@ -76,11 +77,6 @@ fn settings(round: &Round) -> Settings {
     Settings { pairs, delivery_timeout: Duration::from_millis(timeout_ms) }
 }
 
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_millis()).unwrap()
-}
-
 /// The lives of the producers of a run: one, and another after each SIGKILL.
 struct Lives<'a> {
     program: &'a Program,
@@ -122,7 +118,8 @@ pub fn run(world: &World, program: &Program, round: &Round) -> Outcome {
     let stalls = act(world, round, &topics, &lives);
 
     let mut lives = lives.into_inner().unwrap();
-    let has_ended = lives.now.end(settings.delivery_timeout + Duration::from_secs(60));
+    lives.now.stop();
+    let has_ended = lives.now.wait(settings.delivery_timeout + Duration::from_secs(60));
     let last = (lives.now.run, lives.now.journal().to_path_buf());
     drop(lives.now);
     let read = |(run, path): &(u32, PathBuf), is_killed| {

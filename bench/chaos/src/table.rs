@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::check::Figures;
 
 /// Microseconds as milliseconds.
-fn milliseconds(micros: u64) -> String {
+pub fn milliseconds(micros: u64) -> String {
     format!("{}.{} ms", micros / 1000, micros % 1000 / 100)
 }
 

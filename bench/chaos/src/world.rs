@@ -35,8 +35,11 @@ fn scratch() -> PathBuf {
 
 impl World {
     /// Starts brokers with a proxy in front of each; `None`: there is no Kafka, and it was said why.
+    ///
+    /// `KURIER_KEEP_KAFKA=1` keeps what brokers and drivers wrote.
     pub fn start(brokers: usize, has_disk: bool) -> Option<Self> {
-        let scratch = tempfile::Builder::new().prefix("run-").tempdir_in(scratch()).unwrap();
+        let mut scratch = tempfile::Builder::new().prefix("run-").tempdir_in(scratch()).unwrap();
+        scratch.disable_cleanup(std::env::var_os("KURIER_KEEP_KAFKA").is_some());
         let disk = has_disk.then(|| Disk::new(scratch.path()));
         let ports = kafka::free_ports(brokers);
         let mut setup = Setup::brokers(brokers).property("auto.leader.rebalance.enable", "false");

@@ -60,6 +60,24 @@ fn a_current_leader_that_is_older_unknown_or_nonsense_is_not_believed() {
 }
 
 #[test]
+fn a_new_leader_is_found_soon_after_the_cluster_names_it() {
+    // The dead one was asked for only when it was tried again, which comes to once a second.
+    let mut rig = Rig::up(config(), &[1]);
+    let old = rig.connection(0);
+    rig.broken.insert(old);
+    rig.send(0, 1);
+    rig.disconnect(old);
+    rig.advance(10 * SECOND);
+    let (count, attempts) = (rig.metadata_count, rig.attempts.len());
+    rig.advance(10 * SECOND);
+    assert!((35..60).contains(&(rig.metadata_count - count)), "{} in ten seconds", rig.metadata_count - count);
+    assert!(rig.attempts.len() - attempts <= 14, "the dead one is not tried more often for that");
+    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.advance(Duration::from_millis(255));
+    assert_eq!(rig.out(rig.connection(0)), [0]);
+}
+
+#[test]
 fn nothing_goes_to_a_new_leader_before_the_old_ones_requests_have_ended() {
     // Rule 11.
     let mut rig = Rig::up(config(), &[1]);
@@ -248,18 +266,19 @@ fn too_many_partitions_are_refused_and_fewer_leave_the_rest_without_a_leader() {
 }
 
 #[test]
-fn rebootstrap_goes_back_to_the_first_addresses() {
-    // KIP-1102.
+fn a_batch_that_still_fills_looks_for_the_new_leader_too() {
+    // Nothing was in flight when the leader died, and what came since is not handed in while it would not go out:
+    // it found out about the new leader when metadata had grown old, or never.
     let mut rig = Rig::up(config(), &[1]);
-    rig.is_manual = true;
-    rig.engine.add_topic(TopicNumber(1), "other", rig.now);
-    rig.pump();
-    let sent = rig.asked.get_mut(&BOOT).unwrap().pop_front().unwrap();
-    rig.is_manual = false;
-    let response = MetadataResponse { error_code: 129, ..Default::default() };
-    rig.reply(BOOT, &sent, |version, writer| response.encode(version, writer));
+    let dead = rig.connection(0);
+    rig.send(0, 1);
+    rig.answer(dead, 0);
+    rig.broken.insert(dead);
+    rig.disconnect(dead);
+    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    assert!(!rig.engine.may_take(rig.partition(0), rig.now), "not connected");
     rig.advance(SECOND);
-    let boot: Vec<_> = rig.attempts.iter().filter(|attempt| attempt.0 == BOOT).map(|attempt| attempt.2).collect();
-    assert_eq!(boot, [9092, 9092]);
-    assert!(rig.errors.iter().any(|(topic, _)| *topic == TopicNumber(1)), "asked again there");
+    assert_ne!(rig.connection(0), dead, "{:?}", rig.attempts);
+    let new = rig.connection(0);
+    assert_eq!(rig.engine.poll_offered(new, rig.now), Some(rig.partition(0)));
 }

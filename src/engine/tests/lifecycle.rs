@@ -30,18 +30,6 @@ fn bootstrap_addresses_are_tried_in_turn_and_the_backoff_law_holds() {
 }
 
 #[test]
-fn known_brokers_are_asked_when_bootstrap_addresses_are_gone() {
-    let mut rig = Rig::up(config(), &[1]);
-    rig.broken.insert(BOOT);
-    rig.disconnect(BOOT);
-    rig.engine.add_topic(TopicNumber(1), "other", rig.now);
-    rig.advance(5 * SECOND);
-    let hosts: BTreeSet<_> =
-        rig.attempts.iter().filter(|attempt| attempt.0 == BOOT).map(|attempt| &attempt.1).collect();
-    assert_eq!(hosts.into_iter().collect::<Vec<_>>(), ["boot", "host1", "host2"]);
-}
-
-#[test]
 fn a_broker_that_closes_after_every_request_is_not_stormed() {
     let mut rig = Rig::up(config(), &[1]);
     rig.is_manual = true;

@@ -8,6 +8,7 @@ mod lifecycle;
 mod model;
 mod produce;
 mod random;
+mod recovery;
 mod sent;
 mod sequence;
 mod units;
@@ -212,6 +213,7 @@ impl Rig {
                     self.fates.entry((partition.0, batch.first)).or_default().push((batch.records, fate));
                 }
                 Action::Released(_) => self.released += 1,
+                Action::Unprepare(batch) => batch.prepared.store(false, Ordering::Relaxed),
                 Action::Split(partition, batch) => self.splits.push_back((partition, batch)),
                 Action::Start(connection) => assert!(self.connections.insert(connection)),
                 Action::Wake(_) | Action::Finished => {}

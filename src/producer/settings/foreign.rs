@@ -29,7 +29,6 @@ const LATER: &[(&str, &str)] = &[
     ("transactional.id", "transactions are"),
     ("transaction.timeout.ms", "transactions are"),
     ("transaction.two.phase.commit.enable", "transactions are"),
-    ("metadata.recovery.rebootstrap.trigger.ms", "rebootstrapping is"),
     ("statistics.interval.ms", "metrics are"),
     ("client.rack", "rack-aware partitioning (Kafka 4.4) is"),
     ("partitioner.rack.aware", "rack-aware partitioning (Kafka 4.4) is"),

@@ -103,6 +103,8 @@ pub struct Settings {
     pub metadata_max_age: Duration,
     /// `metadata.max.idle.ms`
     pub metadata_max_idle: Duration,
+    /// `metadata.recovery.rebootstrap.trigger.ms`; `None`: `metadata.recovery.strategy` is `none`
+    pub rebootstrap_after: Option<Duration>,
     /// `reconnect.backoff.ms`, at most `reconnect_backoff_max`
     pub reconnect_backoff: Duration,
     /// `reconnect.backoff.max.ms`

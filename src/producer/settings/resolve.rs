@@ -135,6 +135,7 @@ pub(in crate::producer) fn resolve(values: &[Option<Value>], own: Own) -> Result
         partitioner_availability_timeout: positive(Id::PartitionerAvailabilityTimeoutMs),
         metadata_max_age: values.duration(Id::MetadataMaxAgeMs),
         metadata_max_idle: values.duration(Id::MetadataMaxIdleMs),
+        rebootstrap_after: rebootstrap_after(&values)?,
         reconnect_backoff,
         reconnect_backoff_max,
         connection_setup_timeout,
@@ -209,6 +210,18 @@ fn classes(values: &Values<'_>, own: Own) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A trigger without the strategy that it triggers is an error.
+fn rebootstrap_after(values: &Values<'_>) -> Result<Option<Duration>> {
+    if values.text(Id::MetadataRecoveryStrategy) == "rebootstrap" {
+        return Ok(Some(values.duration(Id::MetadataRecoveryTriggerMs)));
+    }
+    if !values.is_set(Id::MetadataRecoveryTriggerMs) {
+        return Ok(None);
+    }
+    let (trigger, strategy) = (values.said(Id::MetadataRecoveryTriggerMs), values.said(Id::MetadataRecoveryStrategy));
+    Err(contradiction(format!("{trigger} has no effect on {strategy}: it needs rebootstrap")))
 }
 
 /// `delivery.timeout.ms` covers linger and one request (KIP-91).

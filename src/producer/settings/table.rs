@@ -72,6 +72,7 @@ const UTF8: &str = "text is UTF-8 here: convert it before it is sent";
 const ACKS: &[Word] = &[words("all", &["-1"]), word("1"), word("0")];
 const LOOKUPS: &[Word] = &[word("use_all_dns_ips"), word("resolve_canonical_bootstrap_servers_only")];
 const CODECS: &[Word] = &[word("none"), word("gzip"), word("snappy"), word("lz4"), word("zstd")];
+const RECOVERIES: &[Word] = &[words("rebootstrap", &["REBOOTSTRAP"]), words("none", &["NONE"])];
 const UNKNOWN_OUTCOME: &[Word] = &[word("report"), word("resend")];
 const LEVELS: &[Word] = &[
     words("error", &["ERROR", "1"]),
@@ -238,6 +239,16 @@ table! {
     MetadataMaxIdleMs c"metadata.max.idle.ms" []
         number(5000, LONG), Number(300_000);
         "Milliseconds without a record after which a topic is no longer asked for (KIP-526)."
+    MetadataRecoveryStrategy c"metadata.recovery.strategy" []
+        Kind::OneOf(RECOVERIES), Value::Word("rebootstrap");
+        "Who is asked for metadata when no known broker can be reached (KIP-899), when metadata does not come for \
+         metadata.recovery.rebootstrap.trigger.ms, or when a broker asks for it (KIP-1102). rebootstrap: the addresses \
+         of bootstrap.servers, whose names are resolved anew, and then in turn with the known brokers. none: the known \
+         brokers, again and again."
+    MetadataRecoveryTriggerMs c"metadata.recovery.rebootstrap.trigger.ms" []
+        number(0, LONG), Number(300_000);
+        "Milliseconds without metadata that is needed before the bootstrap addresses take over, although a known broker \
+         can be connected to. 0: they are asked every time. Needs metadata.recovery.strategy=rebootstrap."
     ReconnectBackoffMs c"reconnect.backoff.ms" []
         number(0, LONG), Number(50);
         "Milliseconds before a broker is connected to again; doubles up to reconnect.backoff.max.ms, with 20 % jitter."
@@ -278,9 +289,6 @@ table! {
     SecurityProtocol c"security.protocol" []
         only(&["PLAINTEXT"], "TLS and SASL are not supported yet: only PLAINTEXT is"), Value::Word("PLAINTEXT");
         "PLAINTEXT: neither encrypted nor authenticated."
-    MetadataRecoveryStrategy c"metadata.recovery.strategy" []
-        only(&["none"], "rebootstrapping is not supported yet: only none is"), Value::Word("none");
-        "What happens when every known broker is gone. none: they are tried again and again."
     EnableMetricsPush c"enable.metrics.push" []
         only(&["false"], "telemetry (KIP-714) is not supported yet: only false is"), Value::Word("false");
         "Whether brokers get metrics of this producer."

@@ -62,6 +62,7 @@ fn defaults_resolve_to_themselves() {
         partitioner_availability_timeout: None,
         metadata_max_age: ms(300_000),
         metadata_max_idle: ms(300_000),
+        rebootstrap_after: Some(ms(300_000)),
         reconnect_backoff: ms(50),
         reconnect_backoff_max: ms(1000),
         connection_setup_timeout: ms(10_000),
@@ -102,6 +103,7 @@ fn every_setting_reaches_its_field() {
         ("partitioner.availability.timeout.ms", "24"),
         ("metadata.max.age.ms", "25"),
         ("metadata.max.idle.ms", "5001"),
+        ("metadata.recovery.rebootstrap.trigger.ms", "33"),
         ("reconnect.backoff.ms", "26"),
         ("reconnect.backoff.max.ms", "27"),
         ("socket.connection.setup.timeout.ms", "28"),
@@ -142,6 +144,7 @@ fn every_setting_reaches_its_field() {
         partitioner_availability_timeout: Some(ms(24)),
         metadata_max_age: ms(25),
         metadata_max_idle: ms(5001),
+        rebootstrap_after: Some(ms(33)),
         reconnect_backoff: ms(26),
         reconnect_backoff_max: ms(27),
         connection_setup_timeout: ms(28),
@@ -363,6 +366,15 @@ fn a_callback_and_a_class_contradict_each_other() {
         let message = both.resolve().expect_err(name).message;
         assert!(message.contains(&format!("{name}={value}")) && message.contains("callback"), "{message}");
     }
+}
+
+#[test]
+fn a_trigger_of_a_recovery_that_is_off_is_an_error() {
+    let (strategy, trigger) = ("metadata.recovery.strategy", "metadata.recovery.rebootstrap.trigger.ms");
+    let message = contradiction(&[(strategy, "none"), (trigger, "300000")]);
+    assert!(message.contains("trigger.ms=300000") && message.contains("metadata.recovery.strategy=none"), "{message}");
+    assert_eq!(resolved(&[(strategy, "NONE")]).rebootstrap_after, None);
+    assert_eq!(resolved(&[(trigger, "0"), (strategy, "rebootstrap")]).rebootstrap_after, Some(Duration::ZERO));
 }
 
 #[test]

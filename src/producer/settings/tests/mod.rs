@@ -89,6 +89,8 @@ const BOUNDARIES: &[(&str, &[&str], &[&str])] = &[
     ("partitioner.availability.timeout.ms", &["0", "9223372036854775807"], &["-1"]),
     ("metadata.max.age.ms", &["1", "9223372036854775807"], &["0", "-1"]),
     ("metadata.max.idle.ms", &["5000", "9223372036854775807"], &["4999"]),
+    ("metadata.recovery.strategy", &["rebootstrap", "none", "REBOOTSTRAP", "NONE"], &["", "bootstrap"]),
+    ("metadata.recovery.rebootstrap.trigger.ms", &["0", "9223372036854775807"], &["-1", ""]),
     ("reconnect.backoff.ms", &["0", "9223372036854775807"], &["-1"]),
     ("reconnect.backoff.max.ms", &["0", "9223372036854775807"], &["-1"]),
     ("socket.connection.setup.timeout.ms", &["1", "9223372036854775807"], &["0"]),
@@ -105,7 +107,6 @@ const BOUNDARIES: &[(&str, &[&str], &[&str])] = &[
 /// Name, accepted values, values that are not supported.
 const ONLY: &[(&str, &[&str], &[&str])] = &[
     ("security.protocol", &["PLAINTEXT", "plaintext"], &["SSL", "SASL_PLAINTEXT", "sasl_ssl", ""]),
-    ("metadata.recovery.strategy", &["none", "NONE"], &["rebootstrap", ""]),
     ("compression.lz4.level", &["9"], &["1", "17", ""]),
     ("enable.metrics.push", &["false"], &["true", ""]),
     ("socket.nagle.disable", &["true"], &["false"]),
@@ -325,7 +326,6 @@ fn what_comes_later_is_not_supported_yet_and_its_value_is_not_told() {
         "sasl.jaas.config",
         "sasl.password",
         "enable.ssl.certificate.verification",
-        "metadata.recovery.rebootstrap.trigger.ms",
         "statistics.interval.ms",
         "client.rack",
         "partitioner.rack.aware",

@@ -41,6 +41,8 @@ mod threads;
 mod trace;
 #[path = "simulation/trouble.rs"]
 mod trouble;
+#[path = "simulation/turns.rs"]
+mod turns;
 #[path = "simulation/wire.rs"]
 mod wire;
 #[path = "simulation/world.rs"]

@@ -201,8 +201,8 @@ impl<B: Parcel> Engine<B> {
         self.actions.push_back(Action::Partitions(number, partitions));
     }
 
-    /// A leader and its epoch from metadata. Older than what is known: ignored, unless it is all that is heard any more:
-    /// then the topic was made anew, by brokers that give topics no ids, and its epochs begin at 0 again.
+    /// A leader and its epoch from metadata. Older than what is known: ignored, unless it is all that is heard any
+    /// more: then the topic was made anew, by brokers that give topics no ids, and its epochs begin at 0 again.
     fn learn_leader(&mut self, number: PartitionNumber, leader: i32, epoch: i32, code: i16, now: Time) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let has_id = self.cluster.topics.get(&partition.topic).is_some_and(|topic| topic.id != [0; 16]);

@@ -33,10 +33,8 @@ impl World {
         let idle = self.accumulator().traffic().1;
         let limits = &self.plan.limits;
         if used + idle > limits.memory_bytes - limits.reserve_bytes || reserve > limits.reserve_bytes {
-            self.fail(format!(
-                "I11: {used} + {idle} + {reserve} bytes of {limits:?}",
-                limits = self.plan.limits.clone()
-            ));
+            let limits = limits.clone();
+            self.fail(format!("I11: {used} + {idle} + {reserve} bytes of {limits:?}"));
         }
         if let Some(violation) = self.cluster.violations().first().cloned() {
             self.fail(format!("I14/I15: {violation}"));
@@ -83,10 +81,8 @@ impl World {
         let (code, acks) = (Code(delivery.code), self.plan.engine.acks);
         let is_written = delivery.outcome == Outcome::Written as u8;
         let name = code.name().to_string_lossy().into_owned();
-        self.report.count(
-            &format!("delivery {name} {}", ["unknown", "written", "not written"][usize::from(delivery.outcome)]),
-            1,
-        );
+        let outcome = ["unknown", "written", "not written"][usize::from(delivery.outcome)];
+        self.report.count(&format!("delivery {name} {outcome}"), 1);
         if (code == Code::OK) != is_written && !(acks == 0 && code == Code::OK) {
             return Err(format!("a code and an outcome that contradict each other: {delivery:?}"));
         }
@@ -123,7 +119,7 @@ impl World {
     /// Nothing is left of anything (I16).
     pub(crate) fn check_baseline(&mut self, when: &str) {
         // An answer of which only the batches' deadline made something else, or a handshake.
-        let patience = self.plan.engine.request_timeout + self.plan.engine.setup_timeout.1;
+        let patience = self.plan.engine.request_timeout + self.plan.engine.setup_timeout.1 * 2;
         self.run(self.now + patience, |world| world.in_flight() == 0);
         if self.violation.is_some() {
             return;

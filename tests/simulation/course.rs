@@ -99,7 +99,7 @@ impl World {
         if self.violation.is_none() && !self.are_senders_done() {
             return self.fail("senders are stuck though all is well");
         }
-        self.run(self.now + timeout + Duration::from_secs(1), World::is_idle);
+        self.run(self.now + timeout + Duration::from_secs(1), Self::is_idle);
         if self.violation.is_none() && !self.is_idle() {
             let batches = self.accumulator().unfated.count(u64::MAX);
             return self.fail(format!("I12: {batches} batches have no fate though all is well"));

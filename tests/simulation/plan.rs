@@ -110,6 +110,7 @@ pub(crate) struct Plan {
     pub(crate) bytes_per_s: u64,
     pub(crate) socket_bytes: usize,
     /// Percent of the steps of a sender at which it stands still for a while (only with the feature `simulation`).
+    #[cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "nothing stops there"))]
     pub(crate) stop_percent: u64,
 }
 

@@ -6,12 +6,11 @@ use kurier::time::Time;
 pub(crate) struct Trace {
     hash: u64,
     is_printed: bool,
-    events: u64,
 }
 
 impl Trace {
     pub(crate) fn new(is_printed: bool) -> Self {
-        Self { hash: 0xcbf2_9ce4_8422_2325, is_printed, events: 0 }
+        Self { hash: 0xcbf2_9ce4_8422_2325, is_printed }
     }
 
     fn mix(&mut self, bytes: &[u8]) {
@@ -24,7 +23,6 @@ impl Trace {
 
     /// Something happened: what, and the numbers that tell which.
     pub(crate) fn event(&mut self, now: Time, what: &str, numbers: &[u64]) {
-        self.events += 1;
         self.mix(&now.0.to_le_bytes());
         self.mix(what.as_bytes());
         for number in numbers {
@@ -37,7 +35,6 @@ impl Trace {
 
     /// As [`Self::event`], with words.
     pub(crate) fn say(&mut self, now: Time, what: &str, words: &str) {
-        self.events += 1;
         self.mix(&now.0.to_le_bytes());
         self.mix(what.as_bytes());
         self.mix(words.as_bytes());
@@ -55,10 +52,6 @@ impl Trace {
 
     pub(crate) fn hash(&self) -> u64 {
         self.hash
-    }
-
-    pub(crate) fn events(&self) -> u64 {
-        self.events
     }
 }
 

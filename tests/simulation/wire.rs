@@ -50,9 +50,9 @@ impl Pipe {
 
     fn put(&mut self, piece: Piece, now: Time, distance: u64, bytes_per_s: u64) {
         let bytes = if let Piece::Bytes(bytes) = &piece { bytes.len() } else { 0 };
-        if bytes_per_s > 0 {
-            self.free_at = self.free_at.max(now) + Duration::from_nanos(bytes as u64 * 1_000_000_000 / bytes_per_s);
-        }
+        // 0: as fast as one likes.
+        let took = (bytes as u64 * 1_000_000_000).checked_div(bytes_per_s).unwrap_or(0);
+        self.free_at = self.free_at.max(now) + Duration::from_nanos(took);
         self.last = self.last.max(self.free_at.max(now) + Duration::from_nanos(distance));
         self.queued_bytes += bytes;
         self.queue.push_back((self.last, piece));

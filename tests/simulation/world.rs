@@ -6,11 +6,11 @@ use crate::cluster::{Cluster, Output, Profile};
 use crate::plan::{Kind, Plan, Reading};
 use crate::random::Random;
 use crate::report::Report;
-use crate::threads::{Acted, Runner};
+use crate::threads::Runner;
 use crate::trace::Trace;
 use crate::wire::{Heard, Wire};
 use kurier::accumulator::Accumulator;
-use kurier::delivery::{Deliveries, Delivery, Polled};
+use kurier::delivery::Deliveries;
 use kurier::engine::{ConnectionNumber, Level, TopicNumber};
 use kurier::io::{Clock, Network, NetworkConfig, TopicBook, VirtualTime};
 use kurier::time::Time;
@@ -75,7 +75,7 @@ pub(crate) struct World {
     pub(crate) actors: Vec<Actor>,
     pub(crate) senders: Vec<Option<Runner>>,
     /// Those that stand still in the middle of an append.
-    stopped: BTreeSet<usize>,
+    pub(crate) stopped: BTreeSet<usize>,
     pub(crate) shop: Shop,
     pub(crate) deliveries: Arc<Deliveries>,
     is_ready: Arc<AtomicBool>,
@@ -368,36 +368,6 @@ impl World {
         Duration::from_nanos(self.random.range(self.plan.latency.clone()))
     }
 
-    fn send(&mut self, sender: usize) {
-        let Some(one) = self.senders.get_mut(sender).and_then(Option::as_mut) else { return };
-        let acted = one.act();
-        self.stopped.remove(&sender);
-        let number = sender as u64;
-        match acted {
-            Acted::Next(Some(span)) => {
-                self.trace.event(self.now, "send", &[number, span.as_nanos() as u64]);
-                self.push_after(span, Event::Send(sender));
-            }
-            Acted::Next(None) => {
-                self.trace.event(self.now, "sender done", &[number]);
-                self.senders[sender] = None;
-            }
-            Acted::Stopped(span) => {
-                // When all is well again nobody stands still.
-                let until = (self.now + span).min(self.heals_at.max(self.now));
-                self.trace.event(self.now, "sender stopped", &[number, until.0]);
-                self.report.count("sender stopped", 1);
-                self.stopped.insert(sender);
-                self.pauses.push((self.now, until));
-                self.push(until, Event::Send(sender));
-            }
-        }
-    }
-
-    pub(crate) fn is_sender_inside(&self) -> bool {
-        !self.stopped.is_empty()
-    }
-
     /// From now on deliveries are read as they come.
     pub(crate) fn read_promptly(&mut self) {
         self.plan.reading = Reading::AtOnce;
@@ -409,45 +379,6 @@ impl World {
         if !self.is_read_planned {
             self.is_read_planned = true;
             self.push_after(span, Event::Read);
-        }
-    }
-
-    /// Takes every delivery there is. True: there will be none any more.
-    pub(crate) fn read(&mut self) -> bool {
-        let mut buffer = [Delivery::default(); 16];
-        loop {
-            let mut epochs = Vec::new();
-            let now = self.now;
-            let count = match self.deliveries.poll(&mut buffer, Time::ZERO, &|| now, &mut epochs) {
-                Polled::Ended => return true,
-                Polled::Count(count) => count,
-            };
-            if count == 0 && epochs.is_empty() {
-                return false;
-            }
-            for delivery in &buffer[..count] {
-                self.trace.event(
-                    now,
-                    "delivery",
-                    &[
-                        delivery.opaque,
-                        delivery.offset as u64,
-                        delivery.code as u64,
-                        u64::from(delivery.outcome),
-                        delivery.broker_code as u64,
-                    ],
-                );
-                let told = self.shop.ledger.lock().unwrap().deliver(delivery, now);
-                if let Err(violation) = told.and_then(|()| self.judge(delivery)) {
-                    self.fail(violation);
-                }
-            }
-            if self.plan.by_callback {
-                self.deliveries.finish(count as u64);
-                for epoch in epochs {
-                    self.deliveries.end_batch(epoch);
-                }
-            }
         }
     }
 

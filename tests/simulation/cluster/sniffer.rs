@@ -1,8 +1,8 @@
 //! The wire re-read: are versions, sizes, epochs and sequences legal (I14, I15)?
 //!
-//! It sees requests whole, in the order in which they are sent if it is told of that ([`Sniffer::tap`]), else in that of
-//! their arrival. What was sent first then arrives first, unless it never arrives: it is sent again, or its epoch has
-//! ended.
+//! It sees requests whole, in the order in which they are sent if it is told of that ([`Sniffer::tap`]), else in that
+//! of their arrival. What was sent first then arrives first, unless it never arrives: it is sent again, or its epoch
+//! has ended.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -228,7 +228,9 @@ impl Sniffer {
         let node = self.lines.get(&connection).map(|line| line.node);
         let lane = self.lanes.entry(key.clone()).or_default();
         let mut faults = Vec::new();
-        let is_new = lane.pass(&seen, incarnation, self.ends, node.is_none(), &mut faults);
+        // Who sees what is sent sees everything, in its order.
+        let (ends, is_late) = if self.is_tapped { (0, false) } else { (self.ends, node.is_none()) };
+        let is_new = lane.pass(&seen, incarnation, ends, is_late, &mut faults);
         if is_new && let Err(fault) = batch::look_inside(records) {
             faults.push(fault);
         }

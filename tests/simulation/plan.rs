@@ -210,7 +210,6 @@ fn draw_engine(random: &mut Random) -> EngineConfig {
         acks,
         idempotent: ordered,
         in_flight_max: random.range(1..=8) as usize,
-        first_sequence: one_of(random, &[0, 0, 0, i32::MAX - 7]),
         request_bytes_max: one_of(random, &[4_000, 60_000, 1_048_576, 1_048_576]),
         retries: if random.chance(85) { u32::MAX } else { random.below(4) as u32 },
         retry_backoff: span(retry_backoff),

@@ -2,7 +2,7 @@
 
 use crate::actor::{Actor, After, Places, Stage, Staged};
 use crate::application::{Book, Sender, Shop};
-use crate::cluster::{Cluster, Output, Profile};
+use crate::cluster::{Cluster, NEAR_THE_WRAP, Output, Profile};
 use crate::plan::{Kind, Plan, Reading};
 use crate::random::Random;
 use crate::report::Report;
@@ -110,6 +110,12 @@ impl World {
             profile.kinds.retain(|kind| *kind != crate::cluster::Kind::RefuseAfter);
         }
         profile.request_bytes_max = Some(plan.engine.request_bytes_max);
+        // Rolling restarts may bring an older release: then nobody begins near the wrap.
+        let is_old = profile.release.number < 205 || profile.kinds.contains(&crate::cluster::Kind::Rolling);
+        if !is_old && random.chance(30) {
+            profile.first_sequence = NEAR_THE_WRAP;
+        }
+        plan.engine.first_sequence = profile.first_sequence;
         let cluster = Cluster::new(profile, random.fork());
         let addresses = cluster.addresses();
         plan.engine.bootstrap = addresses.iter().take(3).map(|(_, host, port)| (host.clone(), *port)).collect();

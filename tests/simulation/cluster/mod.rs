@@ -33,7 +33,7 @@ use crate::random::Random;
 
 pub(crate) use faults::{Fault, Kind};
 pub(crate) use network::Output;
-pub(crate) use profile::Profile;
+pub(crate) use profile::{NEAR_THE_WRAP, Profile};
 pub(crate) use stored::Stored;
 
 use broker::Broker;

@@ -35,6 +35,8 @@ pub(crate) struct Profile {
     pub(crate) forgetful_followers: bool,
     /// The epoch that comes with a new producer id; near 32767 it runs out.
     pub(crate) first_epoch: i16,
+    /// Where the client begins with a new producer id; near 2^31 it wraps. A broker before 2.5 knows only 0.
+    pub(crate) first_sequence: i32,
     /// A producer that wrote nothing to a partition for so long can be forgotten there, and its records be taken by
     /// retention. A client must have given up on a batch long before.
     pub(crate) forget_after: Duration,
@@ -51,6 +53,9 @@ pub(crate) struct Profile {
     /// What goes wrong with this seed; `Fault::draw` draws among these.
     pub(crate) kinds: Vec<Kind>,
 }
+
+/// A few batches before sequences wrap.
+pub(crate) const NEAR_THE_WRAP: i32 = i32::MAX - 7;
 
 const NAMES: [&str; 4] = ["payments", "orders", "a.topic_with-every.kind_of-letter.0", "t"];
 
@@ -77,6 +82,7 @@ impl Profile {
             request_bytes_max: None,
             forgetful_followers: random.chance(25),
             first_epoch: first_epoch as i16,
+            first_sequence: 0,
             forget_after: Duration::from_secs(60 * random.range(6..=90)),
             session_timeout: random.millis(500..=10_000),
             replica_lag_max: random.millis(500..=10_000),
@@ -113,6 +119,7 @@ impl Profile {
             request_bytes_max: None,
             forgetful_followers: false,
             first_epoch: 0,
+            first_sequence: 0,
             forget_after: Duration::from_secs(3_600),
             session_timeout: Duration::from_secs(2),
             replica_lag_max: Duration::from_secs(2),

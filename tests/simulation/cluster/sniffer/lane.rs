@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::batch::Seen;
 use crate::cluster::producers::sequence_after;
+use crate::cluster::profile::NEAR_THE_WRAP;
 
 /// Batches of a partition that may be unanswered at a time.
 const FLYING_MAX: usize = 5;
@@ -29,6 +30,8 @@ struct Place {
 /// The sequences of a producer's epoch.
 #[derive(Debug, Default)]
 struct Stream {
+    /// Where it began. Sequences are counted from there: so far they never wrap.
+    base: i32,
     places: BTreeMap<i32, Place>,
     next: i32,
     /// First and last sequences of what was sent and never arrived.
@@ -36,6 +39,10 @@ struct Stream {
 }
 
 impl Stream {
+    fn from_base(&self, sequence: i32) -> i32 {
+        sequence.wrapping_sub(self.base) & i32::MAX
+    }
+
     /// Does it fit into a hole? What is left of the hole stays.
     fn fill(&mut self, first: i32, last: i32) -> bool {
         let Some(at) = self.holes.iter().position(|(from, to)| *from <= first && last <= *to && first <= last) else {
@@ -84,10 +91,13 @@ impl Lane {
         let newest = self.streams.keys().filter(|(id, _)| *id == seen.producer_id).map(|(_, epoch)| *epoch).max();
         let who = format!("producer {} epoch {}", seen.producer_id, seen.epoch);
         let stream = self.streams.entry((seen.producer_id, seen.epoch)).or_default();
+        if newest.is_none() && stream.places.is_empty() && seen.first == NEAR_THE_WRAP {
+            stream.base = seen.first;
+        }
         if is_reborn && seen.first == 0 {
             *stream = Stream::default();
         }
-        let (first, last) = (seen.first, seen.last);
+        let (first, last) = (stream.from_base(seen.first), stream.from_base(seen.last));
         if let Some(place) = stream.places.get(&first).copied() {
             if place.crc == Some(seen.crc) && place.last == last {
                 return false;
@@ -164,9 +174,11 @@ impl Lane {
     /// It was too large: its records come again in smaller batches under the same sequences.
     pub(crate) fn may_split(&mut self, flying: &Flying) {
         let (producer_id, epoch, first) = flying.batch;
-        let stream = self.streams.get_mut(&(producer_id, epoch));
-        if let Some(place) = stream.and_then(|stream| stream.places.get_mut(&first)) {
-            place.may_split = true;
+        if let Some(stream) = self.streams.get_mut(&(producer_id, epoch)) {
+            let first = stream.from_base(first);
+            if let Some(place) = stream.places.get_mut(&first) {
+                place.may_split = true;
+            }
         }
     }
 }

@@ -258,3 +258,18 @@ fn a_changed_byte_is_seen() {
     assert_eq!(peer.answer(connection).error_code, code::CORRUPT_MESSAGE);
     assert!(peer.cluster.violations()[0].contains("a wrong checksum"));
 }
+
+/// Batches can be lost with a connection before they arrive; what stood behind them then comes first.
+#[test]
+fn a_gap_is_excused_by_a_connection_that_ended_and_filled_only_once() {
+    let mut peer = Peer::new(Profile::plain(1, 1, 1));
+    let first = peer.connect(1);
+    peer.store(first, spec(0, 1));
+    peer.cluster.close(first, peer.now);
+    let connection = peer.connect(1);
+    peer.store(connection, spec(3, 1));
+    peer.store(connection, spec(1, 2));
+    assert_eq!(peer.cluster.violations(), &[] as &[String]);
+    peer.store(connection, spec(5, 1));
+    assert!(peer.cluster.violations()[0].contains("5..5 where 4 comes next"));
+}

@@ -52,8 +52,6 @@ mutants! {
     AppendedMeansRefused,
     /// A partition that a response leaves out counts as written.
     OmittedMeansWritten,
-    /// An answer is taken for that of the oldest request, whatever number it has.
-    AnyCorrelation,
     /// The halves of a split change places.
     SplitSwaps,
     /// The second half of a split gets no fate.

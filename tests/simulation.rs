@@ -3,6 +3,8 @@
 //!
 //! A seed that fails is replayed, with everything that happened printed, by
 //! `KURIER_SEED=123 cargo test --test simulation replay -- --nocapture`.
+//! `cargo test --release --features simulation --test simulation seeded_bugs -- --ignored --nocapture` shows for every
+//! seeded bug the seed that finds it.
 //! `KURIER_SEEDS=20000` runs so many seeds, from `KURIER_FIRST_SEED`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop where it finds something impossible")]
@@ -20,6 +22,9 @@ mod cluster;
 mod course;
 #[path = "simulation/ledger.rs"]
 mod ledger;
+#[cfg(feature = "simulation")]
+#[path = "simulation/mutants.rs"]
+mod mutants;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/random.rs"]
@@ -81,4 +86,12 @@ fn replay() {
     let ended = course::run(seed, true);
     println!("{}\nseed {seed}, hash {:016x}", ended.report.show(), ended.hash);
     assert_eq!(ended.violation, None, "{}", swarm::how_to_replay(seed));
+}
+
+/// Switches bugs on for the whole process, so it runs alone: see the top of this file.
+#[cfg(feature = "simulation")]
+#[test]
+#[ignore = "takes minutes, and needs the process for itself"]
+fn seeded_bugs_are_found() {
+    mutants::run();
 }

@@ -361,7 +361,7 @@ fn record_codes(answer: &ProducePartitionResponse, records: u32) -> Vec<(u32, i1
 fn decode<B>(flight: &Flight<B>, frame: &[u8]) -> Result<Answer, Error> {
     let malformed = |reason: Malformed| Error::new(Code::UNREACHABLE, format!("the broker's answer is {reason}"));
     let answered = correlation_id(frame).map_err(malformed)?;
-    if answered != flight.correlation_id && !mutant::is(Mutant::AnyCorrelation) {
+    if answered != flight.correlation_id {
         let message = format!("the broker answered request {answered} where {} was next", flight.correlation_id);
         return Err(Error::new(Code::UNREACHABLE, message));
     }

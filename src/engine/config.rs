@@ -40,8 +40,8 @@ pub struct EngineConfig {
     pub delivery_timeout: Duration,
     /// `metadata.max.age.ms`.
     pub metadata_age_max: Duration,
-    /// `metadata.recovery.strategy`: without metadata for so long (`metadata.recovery.rebootstrap.trigger.ms`), or without
-    /// any known broker that can be reached, the bootstrap addresses are asked again; `None`: never.
+    /// `metadata.recovery.strategy`: without metadata for so long (`metadata.recovery.rebootstrap.trigger.ms`), or
+    /// without any known broker that can be reached, the bootstrap addresses are asked again; `None`: never.
     pub rebootstrap_after: Option<Duration>,
     /// `metadata.max.idle.ms`: a topic not used for this long is not asked for any more.
     pub metadata_idle_max: Duration,

@@ -159,6 +159,12 @@ impl<B: Parcel> Engine<B> {
             if is_bootstrap && self.cluster.route.is_bootstrapping() { self.config.bootstrap.len() } else { 1 };
         let at_once = u32::try_from(at_once.saturating_sub(1)).unwrap_or(u32::MAX);
         let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
+        if connection.link == Link::Ready {
+            // It may have died and come back with less than it had: one goes first, as to any new leader (rule 10).
+            for partition in self.partitions.iter_mut().filter(|partition| partition.connection == number) {
+                partition.line.proven = false;
+            }
+        }
         connection.link = Link::Down;
         connection.closing = None;
         connection.muted_until = Time::ZERO;

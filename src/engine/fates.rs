@@ -192,7 +192,7 @@ impl<B: Parcel> Engine<B> {
     /// 4953 reports the same from a leader change.)
     pub(super) fn bump(&mut self, number: PartitionNumber, code: i16) {
         let Some(partition) = self.partitions.get(number.0 as usize) else { return };
-        let resends = self.config.resend_unknown;
+        let resends = self.config.resend_unknown || mutant::is(Mutant::BumpBeforeAsking);
         let open = partition.stamped().filter(|batch| batch.open && !resends).map(|batch| batch.serial);
         let open: Vec<u64> = open.collect();
         for serial in open {

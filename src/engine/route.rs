@@ -5,9 +5,9 @@
 //! `metadata.recovery.strategy`:
 //!
 //! - `none`: they are tried again and again.
-//! - `rebootstrap`: the bootstrap addresses take over when each known broker was tried once in a row without an answer,
-//!   when metadata that somebody waits for does not come for `metadata.recovery.rebootstrap.trigger.ms`, or when a broker
-//!   asks for it (error 129).
+//! - `rebootstrap`: the bootstrap addresses take over when each known broker was tried once in a row without an
+//!   answer, when metadata that somebody waits for does not come for `metadata.recovery.rebootstrap.trigger.ms`, or
+//!   when a broker asks for it (error 129).
 //!
 //! Other than in the Java client the known brokers are not forgotten, except where a broker asked for that: when no
 //! bootstrap address answers either, they have their turn again. So a cluster whose bootstrap names are gone for good

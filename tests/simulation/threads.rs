@@ -12,7 +12,11 @@ pub(crate) enum Acted {
     Next(Option<Duration>),
     /// It stands still in the middle of an append for so long.
     #[cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "nothing stops there"))]
-    Stopped(Duration),
+    Stopped {
+        span: Duration,
+        /// With a span of a batch that nobody can close without it.
+        is_inside: bool,
+    },
 }
 
 /// A sender and where it runs.
@@ -44,6 +48,7 @@ mod baton {
     use super::Acted;
     use crate::application::Sender;
     use crate::random::Random;
+    use kurier::mutant::Stop;
     use std::sync::{Arc, Condvar, Mutex};
     use std::thread::JoinHandle;
     use std::time::Duration;
@@ -95,11 +100,12 @@ mod baton {
             let baton = Arc::new(Baton { holder: Mutex::new(Holder::World(None)), changed: Condvar::new() });
             let (its, stops) = (Arc::clone(&baton), Arc::clone(&baton));
             let body = move || {
-                kurier::mutant::at_stops(Some(Box::new(move |_| {
+                kurier::mutant::at_stops(Some(Box::new(move |stop| {
+                    let is_inside = stop != Stop::Serializer;
                     if random.chance(percent) {
                         let most = if random.chance(80) { Duration::from_millis(3) } else { longest };
                         let span = Duration::from_nanos(random.below(most.as_nanos() as u64));
-                        stops.hand_over(Acted::Stopped(span));
+                        stops.hand_over(Acted::Stopped { span, is_inside });
                     }
                 })));
                 let mut goes_on = its.wait(its.holder.lock().unwrap());

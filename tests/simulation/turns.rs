@@ -20,13 +20,15 @@ impl World {
                 self.trace.event(self.now, "sender done", &[number]);
                 self.senders[sender] = None;
             }
-            Acted::Stopped(span) => {
+            Acted::Stopped { span, is_inside } => {
                 // When all is well again nobody stands still.
                 let until = (self.now + span).min(self.heals_at.max(self.now));
                 self.trace.event(self.now, "sender stopped", &[number, until.0]);
                 self.report.count("sender stopped", 1);
-                self.stopped.insert(sender);
-                self.pauses.push((self.now, until));
+                if is_inside {
+                    self.stopped.insert(sender);
+                    self.pauses.push((self.now, until));
+                }
                 self.push(until, Event::Send(sender));
             }
         }

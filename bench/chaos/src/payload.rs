@@ -27,16 +27,21 @@ fn hash(state: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(state, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The identity in a record whose keyed hash fits key, value and headers; `None` for foreign or changed bytes.
-pub fn identify(record: &ReadRecord) -> Option<Identity> {
-    let value = record.value.as_deref().filter(|value| value.len() >= VALUE_SIZE_MIN)?;
-    let mut sum = hash(HASH_KEY, &value[8..]);
+/// The keyed hash over the value behind it, the key and the headers.
+pub fn sum(record: &ReadRecord) -> u64 {
+    let mut sum = hash(HASH_KEY, record.value.as_deref().and_then(|value| value.get(8..)).unwrap_or_default());
     sum = hash(sum, record.key.as_deref().unwrap_or_default());
     for (name, value) in &record.headers {
         sum = hash(hash(sum, name), value.as_deref().unwrap_or_default());
     }
+    mix(sum)
+}
+
+/// The identity in a record whose keyed hash fits key, value and headers; `None` for foreign or changed bytes.
+pub fn identify(record: &ReadRecord) -> Option<Identity> {
+    let value = record.value.as_deref().filter(|value| value.len() >= VALUE_SIZE_MIN)?;
     let uint32 = |at: usize| u32::from_le_bytes([value[at], value[at + 1], value[at + 2], value[at + 3]]);
-    let is_ours = value[..8] == mix(sum).to_le_bytes();
+    let is_ours = value[..8] == sum(record).to_le_bytes();
     is_ours.then(|| Identity { run: uint32(8), thread: uint32(16), number: uint32(20) })
 }
 

@@ -33,7 +33,7 @@ pub fn run(times: u32, wanted: &[Client]) -> bool {
         ("three brokers, rolling restart", 3, End::Clean),
         ("three brokers, rolling SIGKILL", 3, End::Killed),
     ] {
-        let Some(world) = World::start(brokers, false) else { return false };
+        let Some(world) = World::start(brokers, false, &[]) else { return false };
         let verdicts = scenario(&world, times, end, wanted);
         println!("\n{name}, {times} times, answers withheld {WITHHELD:?}");
         show(&verdicts);

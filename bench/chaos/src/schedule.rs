@@ -81,11 +81,29 @@ pub struct Means {
 pub struct BrokerSchedule {
     random: Random,
     means: Means,
+    /// Kinds that are still to come before every kind comes again.
+    deck: Vec<u64>,
 }
+
+/// So many of [`DECK`] kinds are leaders killed; each other kind comes once.
+const KILLS: u64 = 10;
+const DECK: u64 = KILLS + 12;
 
 impl BrokerSchedule {
     pub fn new(seed: u64, means: Means) -> Self {
-        Self { random: Random::new(seed.wrapping_mul(2)), means }
+        Self { random: Random::new(seed.wrapping_mul(2)), means, deck: Vec::new() }
+    }
+
+    /// Shuffled, so that every kind is met in every run of some minutes.
+    fn kind(&mut self) -> u64 {
+        if self.deck.is_empty() {
+            self.deck = (0..DECK).collect();
+            for last in (1..self.deck.len()).rev() {
+                let other = self.random.between(0, last as u64);
+                self.deck.swap(last, usize::try_from(other).unwrap());
+            }
+        }
+        self.deck.pop().unwrap_or(0)
     }
 }
 
@@ -93,24 +111,25 @@ impl Iterator for BrokerSchedule {
     type Item = (u64, BrokerFault);
 
     fn next(&mut self) -> Option<Self::Item> {
+        let kind = self.kind();
         let random = &mut self.random;
-        let pause_ms = random.between(200, 3000);
-        let (partition, down_ms, for_ms) = (random.next() >> 32, random.between(100, 5000), random.between(500, 7000));
-        let (other, roll) = (random.next() >> 32, random.between(0, 99));
-        let fault = match roll {
-            0..55 => BrokerFault::KillLeader { partition, down_ms },
-            55..60 => BrokerFault::KillController { down_ms },
-            60..67 => BrokerFault::PauseLeader { partition, for_ms },
-            67..69 => BrokerFault::PauseController { for_ms },
-            69..73 => BrokerFault::StopLeader { partition, down_ms },
-            73..75 => BrokerFault::RollingRestart,
-            75..81 => BrokerFault::KillWithPipeline { partition, hold_ms: for_ms / 4, is_clean: other & 1 == 0 },
-            81..86 => BrokerFault::MoveLeaders { by: 1 + other % 2 },
-            86..89 => BrokerFault::Quota { bytes_per_s: 100_000 + other % 400_000, for_ms },
-            89..92 => BrokerFault::RecreateTopic { gone_ms: for_ms / 4 },
-            92..94 => BrokerFault::AddPartitions,
-            94..97 if self.means.kills_producers => BrokerFault::KillProducer,
-            97.. if self.means.fills_disks => BrokerFault::FillDisk { for_ms },
+        let pause_ms = random.between(200, 2500);
+        let (partition, down_ms, for_ms) = (random.next() >> 32, random.between(100, 4000), random.between(500, 7000));
+        let other = random.next() >> 32;
+        let fault = match kind.checked_sub(KILLS) {
+            Some(0) => BrokerFault::KillController { down_ms },
+            Some(1) => BrokerFault::PauseLeader { partition, for_ms },
+            Some(2) => BrokerFault::PauseController { for_ms },
+            Some(3) if other & 3 == 0 => BrokerFault::RollingRestart,
+            Some(3) => BrokerFault::StopLeader { partition, down_ms },
+            Some(4) => BrokerFault::KillWithPipeline { partition, hold_ms: for_ms / 4, is_clean: true },
+            Some(5) => BrokerFault::KillWithPipeline { partition, hold_ms: for_ms / 4, is_clean: false },
+            Some(6) => BrokerFault::MoveLeaders { by: 1 + other % 2 },
+            Some(7) => BrokerFault::Quota { bytes_per_s: 100_000 + other % 400_000, for_ms },
+            Some(8) => BrokerFault::RecreateTopic { gone_ms: for_ms / 4 },
+            Some(9) => BrokerFault::AddPartitions,
+            Some(10) if self.means.kills_producers => BrokerFault::KillProducer,
+            Some(11) if self.means.fills_disks => BrokerFault::FillDisk { for_ms },
             _ => BrokerFault::KillLeader { partition, down_ms },
         };
         Some((pause_ms, fault))
@@ -163,6 +182,11 @@ mod tests {
         let first = |seed| format!("{:?}", BrokerSchedule::new(seed, means).take(200).collect::<Vec<_>>());
         assert_eq!(first(1), first(1));
         assert_ne!(first(1), first(2));
-        assert!(["KillLeader", "KillProducer", "FillDisk"].iter().all(|kind| first(1).contains(kind)));
+        let kinds =
+            ["KillController", "PauseLeader", "StopLeader", "KillProducer", "FillDisk", "RecreateTopic", "Quota"];
+        assert!(kinds.iter().all(|kind| first(1).contains(kind)));
+        let all: Vec<_> = BrokerSchedule::new(3, means).take(22).map(|(_, fault)| fault).collect();
+        let kills = all.iter().filter(|fault| matches!(fault, BrokerFault::KillLeader { .. })).count();
+        assert_eq!(kills, 10);
     }
 }

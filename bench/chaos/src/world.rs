@@ -37,13 +37,16 @@ impl World {
     /// Starts brokers with a proxy in front of each; `None`: there is no Kafka, and it was said why.
     ///
     /// `KURIER_KEEP_KAFKA=1` keeps what brokers and drivers wrote.
-    pub fn start(brokers: usize, has_disk: bool) -> Option<Self> {
+    pub fn start(brokers: usize, has_disk: bool, properties: &[(&str, &str)]) -> Option<Self> {
         let mut scratch = tempfile::Builder::new().prefix("run-").tempdir_in(scratch()).unwrap();
         scratch.disable_cleanup(std::env::var_os("KURIER_KEEP_KAFKA").is_some());
         let disk = has_disk.then(|| Disk::new(scratch.path()));
         let ports = kafka::free_ports(brokers);
         let mut setup = Setup::brokers(brokers).property("auto.leader.rebalance.enable", "false");
         setup.advertised = ports.iter().map(|port| port.number).collect();
+        for (name, value) in properties {
+            setup = setup.property(name, value);
+        }
         if let Some(disk) = &disk {
             setup = setup.property("log.dirs", &format!("{{directory}}/logs,{}", disk.log_directory()));
         }

@@ -12,6 +12,7 @@ mod recovery;
 mod sent;
 mod sequence;
 mod units;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

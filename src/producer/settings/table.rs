@@ -247,8 +247,8 @@ table! {
          brokers, again and again."
     MetadataRecoveryTriggerMs c"metadata.recovery.rebootstrap.trigger.ms" []
         number(0, LONG), Number(300_000);
-        "Milliseconds without metadata that is needed before the bootstrap addresses take over, although a known broker \
-         can be connected to. 0: they are asked every time. Needs metadata.recovery.strategy=rebootstrap."
+        "Milliseconds without metadata that is needed before the bootstrap addresses take over, although a known \
+         broker can be connected to. 0: they are asked every time. Needs metadata.recovery.strategy=rebootstrap."
     ReconnectBackoffMs c"reconnect.backoff.ms" []
         number(0, LONG), Number(50);
         "Milliseconds before a broker is connected to again; doubles up to reconnect.backoff.max.ms, with 20 % jitter."

@@ -2,6 +2,8 @@
 //! may do: cut at any byte, delay, withhold, swallow, refuse; and what only a broken broker does, lie.
 
 mod link;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

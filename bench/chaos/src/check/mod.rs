@@ -1,5 +1,8 @@
 //! What was reported against what is in the logs: I1 to I7, I10 to I13 and I16 of the test programme.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -137,14 +140,16 @@ impl Checker {
         if let Err(why) = payload::compare(id, self.shape, topic.partitions, record) {
             self.checks[5].fail(1, || format!("{}: {id:?}: {why}", place()));
         }
-        let thread = match life.journal.threads.get_mut(id.thread as usize) {
-            Some(thread) if life.is_killed || id.number < thread.accepted => thread,
-            _ if life.is_killed => return,
-            _ => {
-                self.checks[6].fail(1, || format!("{}: {id:?} was never accepted", place()));
-                return;
-            }
-        };
+        let threads = &mut life.journal.threads;
+        let accepted = threads.get(id.thread as usize).map_or(0, |thread| thread.accepted);
+        if !life.is_killed && id.number >= accepted {
+            self.checks[6].fail(1, || format!("{}: {id:?} was never accepted", place()));
+            return;
+        }
+        if threads.len() <= id.thread as usize {
+            threads.resize_with(id.thread as usize + 1, Default::default);
+        }
+        let thread = &mut threads[id.thread as usize];
         let index = id.number as usize;
         if thread.fates.len() <= index {
             thread.fates.resize_with(index + 1, Default::default);

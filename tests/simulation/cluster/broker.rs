@@ -125,7 +125,9 @@ impl Cluster {
         for partition in self.partitions.values_mut() {
             if let Some(replica) = partition.replica_mut(node) {
                 let kept = replica.entries.len().saturating_sub(batches);
+                let passed = replica.entries.iter().take_while(|entry| entry.end() <= replica.high_watermark).count();
                 replica.truncate(kept, true);
+                partition.mourn(node, passed);
             }
         }
     }

@@ -49,6 +49,17 @@ impl Partition {
         self.truth.extend(more.cloned());
     }
 
+    /// What no replica has any more is lost, whoever leads: of what was committed, and of what its high watermark
+    /// had passed (`passed`: so many batches), though the controller may not have known that it led.
+    pub(crate) fn mourn(&mut self, node: i32, passed: usize) {
+        let kept = self.replicas.iter().map(|replica| replica.same_as(&self.truth)).max().unwrap_or(0);
+        let others = self.replicas.iter().filter(|replica| replica.node != node);
+        let own = self.replica(node).map_or(0, |replica| replica.entries.len());
+        let is_held = own >= passed || others.into_iter().any(|replica| replica.entries.len() >= passed);
+        self.is_lost |= kept < self.truth.len() || !is_held;
+        self.truth.truncate(kept);
+    }
+
     /// A replica becomes leader: what it does not have is gone. Whether committed records were. After an unclean
     /// election nobody can be sure, for the leader before may promise more until it hears of it.
     pub(crate) fn elect(&mut self, node: i32, clean: bool) -> bool {

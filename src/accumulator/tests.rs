@@ -365,3 +365,51 @@ fn a_copy_that_is_dropped_gives_its_memory_back_when_nobody_sends_it_and_is_made
     assert!(compress(&mut compressor));
     assert_eq!((batch.wire_form(), house.memory_used().1), ((codec, bytes), held));
 }
+
+#[test]
+fn a_large_record_is_compressed_whole_and_comes_back() {
+    let house = house(&Limits { compresses: true, ..limits() });
+    let partition = house.add_partition(1, 0).unwrap();
+    let large: Vec<u8> = (0..200_000u32).map(|number| (number / 7) as u8).collect();
+    house.append(&partition, &record(&large, 1, 1), false, &at(1)).unwrap();
+    partition.seal(&house);
+    let batch = partition.collect(&house, Time(2)).batches.remove(0);
+    let mut compressor = Compressor::new();
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        assert!(house.compress(&batch, codec, codec.default_level(), &mut compressor));
+        assert_eq!(batch.wire_form().0, codec as i16);
+        let mut plain = Vec::new();
+        crate::protocol::decompression::decompress(codec, batch.payload().bytes(), 1 << 20, &mut plain).unwrap();
+        assert_eq!(plain, batch.plain());
+        drop(batch.undecide());
+    }
+    assert_eq!(records(batch.plain()).next().unwrap().unwrap().value, Some(&large[..]));
+}
+
+#[test]
+fn a_split_keeps_keys_headers_and_flags_and_each_half_is_compressed_by_itself() {
+    let house = house(&Limits { compresses: true, ..limits() });
+    let partition = house.add_partition(1, 0).unwrap();
+    let headers = [Header { name: b"h", value: Some(&[7; 300]) }, Header { name: b"h", value: None }];
+    let keys = [b"zero", b"one_", b"two_"].map(|key| &key[..]);
+    for (number, key) in keys.iter().enumerate() {
+        let body = RecordBody { key: Some(key), value: None, headers: &headers[..number.min(2)] };
+        let flags = if number == 1 { QUIET } else { 0 };
+        house.append(&partition, &NewRecord { body, timestamp_ms: 5, opaque: 9, flags }, false, &at(1)).unwrap();
+    }
+    partition.seal(&house);
+    let batch = partition.collect(&house, Time(2)).batches.remove(0);
+    let (first, second) = house.split(&batch).unwrap().unwrap();
+    let mut number = 0;
+    for half in [&first, &second] {
+        assert!(!half.is_prepared(), "the whole's codec is the halves' too");
+        for (index, record) in records(half.plain()).map(Result::unwrap).enumerate() {
+            assert_eq!((record.key, record.headers.as_slice()), (Some(keys[number]), &headers[..number.min(2)]));
+            assert_eq!(half.entry(index as u32).flags & QUIET, if number == 1 { QUIET } else { 0 });
+            number += 1;
+        }
+    }
+    let mut compressor = Compressor::new();
+    assert!(house.compress(&second, Codec::Zstd, 3, &mut compressor));
+    assert_eq!((number, second.wire_form().0, first.wire_form().0), (3, 4, 0));
+}

@@ -170,3 +170,54 @@ fn a_batch_that_is_opened_while_somebody_begins_to_wait_for_memory_wakes_its_thr
     house.append(&partition, &record(b"x"), false, &clock).unwrap();
     assert_eq!(woken.load(Ordering::SeqCst), 1);
 }
+
+/// Two records of other partitions, the later one so small that it would fit: memory goes to who came first.
+#[test]
+fn memory_goes_to_who_came_first_though_a_later_one_needs_less() {
+    let house = house(64 << 10, Box::new(|| ()));
+    let mut taken = fill(&house);
+    let first = house.pool.enroll(8 * SMALL, true);
+    let second = house.pool.enroll(SMALL, true);
+    house.pool.give_back(taken.pop().unwrap(), false);
+    house.pool.give_back(taken.pop().unwrap(), false);
+    assert!(!first.is_granted() && !second.is_granted(), "what is free is the first one's");
+    while !first.is_granted() {
+        assert!(!second.is_granted(), "out of turn");
+        house.pool.give_back(taken.pop().unwrap(), false);
+    }
+    house.pool.give_back(taken.pop().unwrap(), false);
+    house.pool.give_back(taken.pop().unwrap(), false);
+    assert!(second.is_granted());
+}
+
+/// Who waits for memory when the producer ends hears of it at once.
+#[test]
+fn the_end_wakes_who_waits_for_memory() {
+    let house = house(64 << 10, Box::new(|| ()));
+    let partition = house.add_partition(1, 0).unwrap();
+    let other = house.add_partition(1, 1).unwrap();
+    let taken = fill(&house);
+    let (done, answer) = mpsc::channel();
+    for partition in [&partition, &partition, &other] {
+        let (house, partition, done) = (Arc::clone(&house), Arc::clone(partition), done.clone());
+        std::thread::spawn(move || {
+            let record = record(b"waits");
+            loop {
+                match house.append(&partition, &record, false, &now) {
+                    Err(Stall::Closed) => break,
+                    Err(stall) => house.wait(&partition, stall, &record, FOREVER),
+                    Ok(()) => return,
+                }
+            }
+            let _ = done.send(());
+        });
+    }
+    while !waiting(&house) {
+        std::thread::yield_now();
+    }
+    house.shut();
+    for _ in 0..3 {
+        answer.recv_timeout(PATIENCE).expect("it is told, and accepted nothing");
+    }
+    drop(taken);
+}

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use kurier::code::Outcome;
 use kurier::producer::{Producer, Timeout};
+use kurier::protocol::messages::ApiKey;
 
 use crate::ledger::{audit, number, settle};
 use crate::world::{PATIENCE, cluster, command, config, eventually, ms, send};
@@ -114,6 +115,47 @@ fn every_lie_about_api_versions() {
 #[test]
 fn every_lie_about_init_producer_id() {
     lies("init_producer_id");
+}
+
+/// The leader is asked what it has of a batch whose end is open, and lies. What it says is believed only when the batch
+/// proves it: whatever happens, none is told as written that is not there, and none is there twice.
+#[test]
+fn every_lie_about_describe_producers() {
+    std::thread::scope(|scope| {
+        for kind in KINDS {
+            scope.spawn(move || ["3", ""].iter().for_each(|count| lie_about_producers(kind, count)));
+        }
+    });
+}
+
+fn lie_about_producers(kind: &str, count: &str) {
+    let what = format!("hostile {kind} describe_producers {count}");
+    let cluster = cluster(1, &["create t 1", &what]);
+    let timeouts = [("delivery.timeout.ms", "6000"), ("request.timeout.ms", "1000")];
+    let settings: Vec<_> =
+        HASTE.into_iter().filter(|(name, _)| *name != "request.timeout.ms").chain(timeouts).collect();
+    let producer = Producer::new(&config(&cluster.address(), &settings)).expect("a producer");
+    send(&producer, "t", 0, number(0, 0));
+    assert_eq!(producer.flush(Timeout::Of(PATIENCE)), Ok(()));
+    // Appended without an answer; sent again it is out of order, says a broker that has forgotten it.
+    command(&cluster, "fail produce REQUEST_TIMED_OUT 1 after_append");
+    command(&cluster, "fail produce OUT_OF_ORDER_SEQUENCE_NUMBER 1");
+    let accepted: Vec<u64> = (0..4).map(|place| number(0, place)).collect();
+    for opaque in &accepted[1..] {
+        send(&producer, "t", 0, *opaque);
+    }
+    assert_eq!(producer.flush(Timeout::Of(PATIENCE)), Ok(()), "{what}");
+    assert!(cluster.requests(ApiKey::DescribeProducers) > 0, "{what}: it was asked");
+    let found = settle(&producer, &accepted);
+    audit(&cluster, "t", &found);
+    assert!(found.iter().all(|delivery| delivery.code == 0 || delivery.outcome == Outcome::Unknown as u8));
+    if count == "3" && !matches!(kind, "garbage" | "omit_partition") {
+        crate::ledger::all_written(&found);
+    }
+    command(&cluster, "reset");
+    send(&producer, "t", 0, number(0, 9));
+    assert_eq!(producer.flush(Timeout::Of(PATIENCE)), Ok(()));
+    crate::ledger::all_written(&settle(&producer, &[number(0, 9)]));
 }
 
 /// A broker that does nothing any more does not hold up the others.

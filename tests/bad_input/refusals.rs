@@ -261,3 +261,38 @@ fn calls_after_close() {
     all_written(&settle(&producer, &[1]));
     assert_eq!(producer.poll(&mut [Default::default()], Timeout::Default), Err(Code::CLOSED));
 }
+
+/// KIP-467: the records that are bad hear it, the others that they were in bad company. The broker refuses all of them.
+#[test]
+fn bad_records_are_told_one_by_one() {
+    let cluster = cluster(1, &["create t 1", "fail produce INVALID_TIMESTAMP 1 records 1,3"]);
+    let producer = producer(&cluster, &[("linger.ms", "3600000"), ("retry.backoff.ms", "1")]);
+    let accepted: Vec<u64> = (0..5).collect();
+    for number in &accepted {
+        send(&producer, "t", 0, *number);
+    }
+    assert_eq!(producer.flush(Timeout::Of(PATIENCE)), Ok(()));
+    let mut found = settle(&producer, &accepted);
+    found.sort_by_key(|delivery| delivery.opaque);
+    let codes: Vec<_> = found.iter().map(|delivery| delivery.broker_code).collect();
+    assert_eq!(codes, [32, 87, 32, 87, 32], "several: each bad one has INVALID_RECORD");
+    for delivery in &found {
+        assert_eq!((delivery.code, delivery.offset), (Code::REJECTED.0, -1));
+        assert_eq!(delivery.outcome, Outcome::NotWritten as u8);
+    }
+    audit(&cluster, "t", &found);
+    send(&producer, "t", 0, 5);
+    assert_eq!(producer.flush(Timeout::Of(PATIENCE)), Ok(()));
+    all_written(&settle(&producer, &[5]));
+}
+
+/// KIP-602: where `localhost` has an address of each family, the one that nobody listens on is left for the other.
+#[test]
+fn every_address_of_a_name_is_tried() {
+    let cluster = cluster(1, &["create t 1"]);
+    let port = cluster.address().rsplit(':').next().map(str::to_owned).expect("a port");
+    let producer = producer_at(&format!("localhost:{port}"), &[]);
+    send(&producer, "t", 0, 1);
+    assert_eq!(producer.flush(Timeout::Of(PATIENCE)), Ok(()));
+    all_written(&settle(&producer, &[1]));
+}

@@ -9,6 +9,7 @@ mod model;
 mod produce;
 mod random;
 mod recovery;
+mod scenarios;
 mod sent;
 mod sequence;
 mod units;

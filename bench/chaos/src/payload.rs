@@ -67,10 +67,9 @@ pub fn compare(id: Identity, shape: Shape, partitions: i32, record: &ReadRecord)
     }
     let all: [(&[u8], Option<&[u8]>); 3] = [(b"a", Some(&number)), (b"a", None), ("ü".as_bytes(), Some(b""))];
     let headers = if (h >> 2) & 7 == 0 { &all[..] } else { &[] };
-    let same = |(is, must): (&(Vec<u8>, Option<Vec<u8>>), &(&[u8], Option<&[u8]>))| {
-        is.0 == must.0 && is.1.as_deref() == must.1
-    };
-    if record.headers.len() != headers.len() || !record.headers.iter().zip(headers).all(same) {
+    let mut pairs = record.headers.iter().zip(headers);
+    let is_same = pairs.all(|((name, value), must)| *name == must.0 && value.as_deref() == must.1);
+    if record.headers.len() != headers.len() || !is_same {
         return Err(format!("headers {:?} instead of {headers:?}", record.headers));
     }
     if shape.epoch_ms > 0 && h >> 5 & 7 == 1 {

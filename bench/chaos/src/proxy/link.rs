@@ -39,21 +39,24 @@ struct Frame {
 }
 
 impl Link {
-    pub(super) fn start(shared: &Arc<Shared>, client: TcpStream, broker: TcpStream) -> Arc<Self> {
+    pub(super) fn new(client: TcpStream, broker: TcpStream) -> Arc<Self> {
         for stream in [&client, &broker] {
             let _slower = stream.set_nodelay(true);
             let _unlimited = stream.set_write_timeout(Some(WRITE_LIMIT));
         }
         let (ended, silent) = (AtomicBool::new(false), AtomicBool::new(false));
-        let link = Arc::new(Self { client, broker, ended, silent, asked: Mutex::default() });
+        Arc::new(Self { client, broker, ended, silent, asked: Mutex::default() })
+    }
+
+    /// Lets bytes pass; the proxy knows the connection by now, so no order about all of them misses it.
+    pub(super) fn start(self: &Arc<Self>, shared: &Arc<Shared>) {
         for way in [Way::Requests, Way::Answers] {
             let (sender, receiver) = sync_channel(FRAMES_QUEUED);
-            let (reading, writing) = (Arc::clone(&link), Arc::clone(&link));
+            let (reading, writing) = (Arc::clone(self), Arc::clone(self));
             let (shared_read, shared_write) = (Arc::clone(shared), Arc::clone(shared));
             std::thread::spawn(move || reading.read(&shared_read, way, &sender));
             std::thread::spawn(move || writing.write(&shared_write, way, &receiver));
         }
-        link
     }
 
     /// Ends both connections at once; what is queued is lost. Both sides see FIN or RST.

@@ -206,10 +206,11 @@ fn connect(shared: &Arc<Shared>, client: TcpStream) {
     if client.set_nonblocking(false).is_err() {
         return;
     }
-    let link = Link::start(shared, client, broker);
+    let link = Link::new(client, broker);
+    shared.links.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&link));
     if shared.rules().swallow {
         shared.count("connections made silent");
         link.silence();
     }
-    shared.links.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&link));
+    link.start(shared);
 }

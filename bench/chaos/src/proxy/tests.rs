@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::{Cut, PRODUCE, Proxy, Way};
+use crate::kafka::{Port, free_ports};
 
 /// Answers every request with its correlation id and 100 bytes.
 fn broker() -> u16 {
@@ -60,15 +61,16 @@ impl Client {
     }
 }
 
-fn start() -> (Proxy, u16) {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    (Proxy::start(port, broker()), port)
+/// A proxy, and its port, which nobody else takes while connections are refused.
+fn start() -> (Proxy, Port) {
+    let port = free_ports(1).remove(0);
+    (Proxy::start(port.number, broker()), port)
 }
 
 #[test]
 fn what_is_left_alone_passes() {
     let (_proxy, port) = start();
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port.number);
     for number in 0..50 {
         client.ask(number);
         let answer = client.answer();
@@ -80,13 +82,13 @@ fn what_is_left_alone_passes() {
 fn an_answer_is_cut_at_the_chosen_byte() {
     for is_reset in [false, true] {
         let (proxy, port) = start();
-        let mut client = Client::connect(port);
+        let mut client = Client::connect(port.number);
         proxy.cut(Cut { way: Way::Answers, api: PRODUCE, permille: 500, is_reset });
         client.ask(1);
         let answer = client.answer();
         assert!(answer.len() == 54 || is_reset && answer.len() < 54, "RST may overtake: {}", answer.len());
         assert_eq!(proxy.counts()["cuts inside an answer"], 1);
-        let mut again = Client::connect(port);
+        let mut again = Client::connect(port.number);
         again.ask(2);
         assert_eq!(again.answer().len(), 108, "one cut is one cut");
     }
@@ -95,7 +97,7 @@ fn an_answer_is_cut_at_the_chosen_byte() {
 #[test]
 fn a_request_that_is_cut_is_not_answered() {
     let (proxy, port) = start();
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port.number);
     proxy.cut(Cut { way: Way::Requests, api: PRODUCE, permille: 900, is_reset: false });
     client.ask(1);
     assert_eq!(client.answer().len(), 0);
@@ -104,7 +106,7 @@ fn a_request_that_is_cut_is_not_answered() {
 #[test]
 fn what_is_withheld_comes_later_and_what_is_cut_never() {
     let (proxy, port) = start();
-    let (mut first, mut second) = (Client::connect(port), Client::connect(port));
+    let (mut first, mut second) = (Client::connect(port.number), Client::connect(port.number));
     proxy.hold(true);
     first.ask(1);
     first.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -122,7 +124,7 @@ fn what_is_withheld_comes_later_and_what_is_cut_never() {
 #[test]
 fn a_silent_connection_stays_and_says_nothing() {
     let (proxy, port) = start();
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port.number);
     client.ask(1);
     assert_eq!(client.answer().len(), 108);
     proxy.swallow(true);
@@ -131,7 +133,7 @@ fn a_silent_connection_stays_and_says_nothing() {
     client.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let error = client.stream.read(&mut [0; 1]).unwrap_err();
     assert!(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{error}");
-    let mut other = Client::connect(port);
+    let mut other = Client::connect(port.number);
     other.ask(3);
     assert_eq!(other.answer().len(), 108);
 }
@@ -139,22 +141,22 @@ fn a_silent_connection_stays_and_says_nothing() {
 #[test]
 fn connections_are_refused_for_a_while() {
     let (proxy, port) = start();
-    drop(Client::connect(port));
+    drop(Client::connect(port.number));
     proxy.refuse(true);
     let refused = |_| {
         std::thread::sleep(Duration::from_millis(5));
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).err()
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port.number)).err()
     };
     let error = (0..1000).find_map(refused).expect("it stops listening");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     proxy.repair();
-    drop(Client::connect(port));
+    drop(Client::connect(port.number));
 }
 
 #[test]
 fn a_lie_is_told_once() {
     let (proxy, port) = start();
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port.number);
     proxy.lie(1);
     for expected in [1 ^ 0x55, 1] {
         client.ask(1);

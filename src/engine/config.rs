@@ -36,6 +36,9 @@ pub struct EngineConfig {
     pub setup_timeout: (Duration, Duration),
     /// `request.timeout.ms`, counted from a request's first byte.
     pub request_timeout: Duration,
+    /// How long a broker has for a question that any other could answer, too (metadata and the handshake before it), the
+    /// first time.
+    pub patience_min: Duration,
     /// `delivery.timeout.ms`, counted from [`Parcel::opened`](super::Parcel::opened).
     pub delivery_timeout: Duration,
     /// `metadata.max.age.ms`.
@@ -74,6 +77,7 @@ impl Default for EngineConfig {
             reconnect_backoff: (millis(50), millis(1_000)),
             setup_timeout: (millis(10_000), millis(30_000)),
             request_timeout: millis(30_000),
+            patience_min: millis(1_000),
             delivery_timeout: millis(120_000),
             metadata_age_max: millis(300_000),
             rebootstrap_after: Some(millis(300_000)),

@@ -9,6 +9,7 @@ use crate::code::{Code, Error};
 use crate::mutant::{self, Mutant};
 use crate::protocol::messages::ApiKey;
 use crate::time::Time;
+use std::time::Duration;
 
 /// More connections than this are not made; partitions led by further brokers wait.
 const CONNECTIONS_MAX: usize = 1_000;
@@ -52,11 +53,22 @@ impl<B: Parcel> Engine<B> {
 
     /// The connection stands (with TLS, if any): the handshake of versions begins.
     pub fn handle_connected(&mut self, number: ConnectionNumber, now: Time) {
+        let patience = now + self.patience();
         let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
         if connection.link == Link::Connecting {
+            if number == ConnectionNumber::BOOTSTRAP {
+                connection.setup_deadline = connection.setup_deadline.min(patience);
+            }
             connection.link = Link::Handshaking { version: *ApiKey::ApiVersions.client_range().end(), asked: false };
             connection.used = now;
         }
+    }
+
+    /// How long a broker is waited for that any other one could stand in for: one that was stopped accepts connections
+    /// and answers nothing. Twice as long after each failure, up to `request.timeout.ms`: perhaps all are slow.
+    pub(super) fn patience(&self) -> Duration {
+        let failures = self.connections.first().map_or(0, |connection| connection.failures.min(16));
+        self.config.patience_min.saturating_mul(1 << failures).min(self.config.request_timeout)
     }
 
     /// No address of the name could be reached in time.

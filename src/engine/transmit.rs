@@ -133,7 +133,7 @@ impl<B: Parcel> Engine<B> {
         };
         let asked = topics.clone();
         let ask = Ask::Metadata { version, topics };
-        let transmit = self.request(number, now + self.config.request_timeout, now, frame, ask);
+        let transmit = self.request(number, now + self.patience(), now, frame, ask);
         if transmit.is_none() {
             self.cluster.unask(&asked, now);
         }

@@ -20,6 +20,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// How long one broker is waited for with what any broker can answer. The others of a cluster are a millisecond away.
+const PATIENCE_MIN: Duration = Duration::from_secs(1);
 /// No broker silences a connection for longer, whatever it says.
 const THROTTLE_MAX: Duration = Duration::from_secs(30);
 
@@ -278,6 +280,7 @@ fn network_config(
         reconnect_backoff: (settings.reconnect_backoff, settings.reconnect_backoff_max),
         setup_timeout: (settings.connection_setup_timeout, settings.connection_setup_timeout_max),
         request_timeout: settings.request_timeout,
+        patience_min: PATIENCE_MIN,
         delivery_timeout: settings.delivery_timeout,
         metadata_age_max: settings.metadata_max_age,
         rebootstrap_after: settings.rebootstrap_after,

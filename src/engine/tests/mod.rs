@@ -116,7 +116,9 @@ pub(super) fn range(api: ApiKey, min_version: i16, max_version: i16) -> ApiRange
 }
 
 pub(super) fn config() -> EngineConfig {
-    EngineConfig { bootstrap: vec![("boot".into(), 9092)], client_id: "test".into(), ..EngineConfig::default() }
+    let patience_min = Duration::from_secs(60);
+    let bootstrap = vec![("boot".into(), 9092)];
+    EngineConfig { bootstrap, client_id: "test".into(), patience_min, ..EngineConfig::default() }
 }
 
 impl Rig {

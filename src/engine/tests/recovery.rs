@@ -296,3 +296,19 @@ fn copies_for_a_broker_that_cannot_be_reached_are_dropped() {
     rig.answer(dead, 0);
     assert_eq!(rig.end(0, 0).2, Outcome::Written);
 }
+
+#[test]
+fn a_broker_that_says_nothing_is_left_for_another_soon_and_later_each_time() {
+    // A broker that was stopped (SIGSTOP) accepts connections. Metadata can come from any of them.
+    let bootstrap = vec![("boot".into(), 1), ("boat".into(), 2)];
+    let config = EngineConfig { bootstrap, patience_min: SECOND, request_timeout: 10 * SECOND, ..config() };
+    let mut rig = Rig::up(config, &[1]);
+    rig.is_manual = true;
+    let start = rig.now;
+    rig.engine.add_topic(TopicNumber(1), "other", rig.now);
+    rig.advance(60 * SECOND);
+    let attempts = rig.attempts.iter().filter(|attempt| attempt.0 == BOOT).skip(1);
+    let waits: Vec<u64> = attempts.map(|attempt| attempt.3.since(start).as_secs()).collect();
+    assert!((1..=2).contains(&waits[0]), "{waits:?}");
+    assert!((3..8).contains(&waits.len()), "twice as long each time, then as long as any request: {waits:?}");
+}

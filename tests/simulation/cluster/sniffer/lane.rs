@@ -39,7 +39,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn from_base(&self, sequence: i32) -> i32 {
+    fn since_base(&self, sequence: i32) -> i32 {
         sequence.wrapping_sub(self.base) & i32::MAX
     }
 
@@ -97,7 +97,7 @@ impl Lane {
         if is_reborn && seen.first == 0 {
             *stream = Stream::default();
         }
-        let (first, last) = (stream.from_base(seen.first), stream.from_base(seen.last));
+        let (first, last) = (stream.since_base(seen.first), stream.since_base(seen.last));
         if let Some(place) = stream.places.get(&first).copied() {
             if place.crc == Some(seen.crc) && place.last == last {
                 return false;
@@ -175,7 +175,7 @@ impl Lane {
     pub(crate) fn may_split(&mut self, flying: &Flying) {
         let (producer_id, epoch, first) = flying.batch;
         if let Some(stream) = self.streams.get_mut(&(producer_id, epoch)) {
-            let first = stream.from_base(first);
+            let first = stream.since_base(first);
             if let Some(place) = stream.places.get_mut(&first) {
                 place.may_split = true;
             }

@@ -54,6 +54,8 @@ const CI_LIMIT: Duration = Duration::from_secs(840);
 const ROUND: Duration = Duration::from_secs(200);
 /// What is added where a leader too few was killed.
 const ROUND_MIN: Duration = Duration::from_secs(45);
+/// Records in a second, unless told otherwise.
+const SOAK_RATE: u64 = 30_000;
 const SOAK_ROUND: Duration = Duration::from_secs(240);
 
 fn main() -> ExitCode {
@@ -62,8 +64,12 @@ fn main() -> ExitCode {
     let number = |text: &str| text.parse::<u64>().ok();
     let passed = match words[..] {
         ["ci"] => ci(),
-        ["soak", time] => duration(time).map(|time| soak(time, 1)),
-        ["soak", time, seed] => duration(time).zip(number(seed)).map(|(time, seed)| soak(time, seed)),
+        ["soak", time] => duration(time).map(|time| soak(time, 1, SOAK_RATE)),
+        ["soak", time, seed] => duration(time).zip(number(seed)).map(|(time, seed)| soak(time, seed, SOAK_RATE)),
+        ["soak", time, seed, rate] => {
+            let numbers = number(seed).zip(number(rate));
+            duration(time).zip(numbers).map(|(time, (seed, rate))| soak(time, seed, rate))
+        }
         ["compare", seed, minutes] => number(seed).zip(number(minutes)).map(|(seed, minutes)| compare(seed, minutes)),
         ["round", seconds, seed, name] => {
             let numbers = number(seconds).zip(number(seed));
@@ -182,14 +188,14 @@ fn ci() -> Option<bool> {
     Some(total.print("kurier"))
 }
 
-fn soak(time: Duration, first_seed: u64) -> bool {
+fn soak(time: Duration, first_seed: u64, rate: u64) -> bool {
     let Some((world, program)) = begin(Client::Kurier) else { return false };
     let (begin, mut total) = (Instant::now(), Total::default());
     for seed in first_seed.. {
         if begin.elapsed() >= time {
             break;
         }
-        let round = Round { seed, time: SOAK_ROUND, rate: 30_000, is_compared: false, kills_producers: true };
+        let round = Round { seed, time: SOAK_ROUND, rate, is_compared: false, kills_producers: true };
         total.add(&format!("seed {seed}"), &round::run(&world, &program, &round));
         println!("  {} records so far, {} min", total.figures.accepted, begin.elapsed().as_secs() / 60);
     }

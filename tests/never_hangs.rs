@@ -91,6 +91,51 @@ fn who_found_the_reserve_used_up_by_another_connection_goes_on_when_it_is_free()
     assert_eq!(cluster.records("t").len(), 600 + 180 + 55);
 }
 
+/// The compressed copy of a batch that waits for a broker that is gone held the reserve until delivery.timeout.ms.
+#[test]
+fn a_broker_that_is_gone_does_not_take_the_reserve_from_the_others() {
+    let cluster = Cluster::start(2).unwrap();
+    for command in ["create t 2", "leader t 0 1", "leader t 1 2"] {
+        cluster.command(command).unwrap();
+    }
+    let sizes = [("buffer.memory", "524288"), ("batch.size", "65536"), ("max.request.size", "65536")];
+    let mut config = config(&cluster, &sizes);
+    config.set("compression.type", "gzip").unwrap();
+    config.set("delivery.timeout.ms", "3600000").unwrap();
+    let producer = Producer::new(&config).unwrap();
+    let topic = producer.topic("t").unwrap();
+    let fill = |partition: i32, count: u64| {
+        for seed in 0..count {
+            let value = half_random(1_000, seed);
+            let partition = Some(partition);
+            let record = Record { topic, partition, value: Some(&value), quiet: true, ..Record::default() };
+            producer.send(&record, Timeout::Of(PATIENCE)).unwrap();
+        }
+    };
+    fill(0, 300);
+    fill(1, 300);
+    producer.flush(Timeout::Of(PATIENCE)).unwrap();
+    let before = cluster.produce_batches();
+    cluster.command("delay produce 3600s").unwrap();
+    fill(1, 100);
+    while cluster.produce_batches() == before {
+        std::thread::yield_now();
+    }
+    // Its answer never comes, and nobody takes the partition over.
+    for command in ["stop 2", "leader t 1 2", "delay 0"] {
+        cluster.command(command).unwrap();
+    }
+    fill(0, 180);
+    let start = std::time::Instant::now();
+    while cluster.next_offsets("t")[0] < 480 {
+        assert!(start.elapsed() < PATIENCE, "{:?}: the dead broker's copies are in the way", cluster.next_offsets("t"));
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    cluster.command("start 2").unwrap();
+    producer.flush(Timeout::Of(PATIENCE)).unwrap();
+    assert_eq!(cluster.next_offsets("t"), [480, 400]);
+}
+
 /// The second answer was the same as the first, so nobody was told.
 #[test]
 fn every_send_to_a_topic_that_is_not_allowed_hears_so() {

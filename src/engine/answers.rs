@@ -129,8 +129,7 @@ impl<B: Parcel> Engine<B> {
             }
             (Ask::Identity { .. }, Answer::Identity(response)) => self.handle_identity(&response, now),
             (Ask::Producers { asked }, Answer::Producers(response)) => {
-                self.handle_producers(number, &asked, &response, now);
-                Ok(())
+                self.handle_producers(number, &asked, &response, now)
             }
             (Ask::Produce { version, parts }, Answer::Produce(response)) => {
                 if !flight.is_written {
@@ -140,8 +139,7 @@ impl<B: Parcel> Engine<B> {
                         connection.answered.push_back((flight.correlation_id, parcels));
                     }
                 }
-                self.handle_produced(number, version, parts, &response, now);
-                Ok(())
+                self.handle_produced(number, version, parts, &response, now)
             }
             _ => Ok(()),
         }
@@ -204,7 +202,7 @@ impl<B: Parcel> Engine<B> {
         parts: Vec<Part<B>>,
         response: &ProduceResponse,
         now: Time,
-    ) {
+    ) -> Result<(), Error> {
         // The ids of the request, not those of newer metadata.
         let ids: BTreeMap<TopicUuid, TopicNumber> = parts.iter().map(|part| (part.topic_id, part.topic)).collect();
         let mut parts: Vec<Option<Part<B>>> = parts.into_iter().map(Some).collect();
@@ -224,19 +222,26 @@ impl<B: Parcel> Engine<B> {
                 }
             }
         }
-        if foreign > 0 {
-            self.log(Level::Warn, format!("a produce answer has {foreign} partitions that were not asked or twice"));
-        }
         if mutant::is(Mutant::OmittedMeansWritten) {
             for part in parts.into_iter().flatten() {
                 let answer = ProducePartitionResponse { index: part.index, base_offset: -1, ..Default::default() };
                 self.handle_part(number, part, &answer, &[], now);
             }
-            return;
+            return Ok(());
         }
+        let mut omitted = 0;
         for part in parts.into_iter().flatten() {
+            omitted += 1;
             self.handle_unanswered(number, part, now);
         }
+        if foreign + omitted > 0 {
+            // Whoever lies about what was asked may lie about which request it answers: nothing more is believed here.
+            let message = format!(
+                "the broker's produce answer leaves out {omitted} partitions and has {foreign} that were not asked or twice"
+            );
+            return Err(Error::new(Code::UNREACHABLE, message));
+        }
+        Ok(())
     }
 
     /// A part of a request has ended: gives its batch's place, if it still has no fate.

@@ -23,6 +23,7 @@ use super::identity::{sequence_after, sequence_is_later};
 use super::sending::State;
 use super::verdict::{Verdict, verdict};
 use super::{ConnectionNumber, Engine, Level, Parcel, PartitionNumber, Transmit};
+use crate::code::{Code, Error};
 use crate::mutant::{self, Mutant};
 use crate::protocol::messages::ApiKey;
 use crate::protocol::messages::describe_producers::{
@@ -150,7 +151,8 @@ impl<B: Parcel> Engine<B> {
         asked: &[Inquired],
         response: &DescribeProducersResponse,
         now: Time,
-    ) {
+    ) -> Result<(), Error> {
+        let mut omitted = 0;
         for one in asked {
             let name = self.cluster.topics.get(&one.topic).map(|topic| topic.name.as_str());
             let topic = response.topics.iter().find(|topic| Some(topic.name.as_str()) == name);
@@ -161,10 +163,18 @@ impl<B: Parcel> Engine<B> {
                 match answer {
                     Some(answer) if answer.error_code == 0 => self.decide(one, answer, now),
                     Some(answer) => self.handle_not_told(one.partition, answer.error_code, now),
-                    None => self.handle_not_told(one.partition, 0, now),
+                    None => {
+                        omitted += 1;
+                        self.ask_again(one.partition, now);
+                    }
                 }
             }
         }
+        if omitted > 0 {
+            let message = format!("the broker's answer about producers leaves out {omitted} partitions");
+            return Err(Error::new(Code::UNREACHABLE, message));
+        }
+        Ok(())
     }
 
     /// The connection is gone before the answer came.

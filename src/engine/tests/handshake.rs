@@ -102,7 +102,7 @@ fn answers_out_of_order_unknown_or_repeated_close_the_connection() {
 }
 
 #[test]
-fn omitted_parts_are_unanswered_foreign_and_repeated_ones_ignored() {
+fn who_omits_or_invents_parts_is_not_believed_any_more() {
     let mut rig = Rig::up(config(), &[1, 1]);
     for index in [0, 1] {
         let batch = rig.batch(index, 1);
@@ -122,8 +122,9 @@ fn omitted_parts_are_unanswered_foreign_and_repeated_ones_ignored() {
     };
     rig.reply(connection, &sent, |version, writer| response.encode(version, writer));
     rig.pump();
-    assert_eq!(rig.fate(1, 0).unwrap().base_offset, 70);
+    assert_eq!(rig.fate(1, 0).unwrap().base_offset, 70, "what was asked and answered holds");
     assert!(rig.fate(0, 0).is_none());
+    assert_eq!((rig.closed.len(), rig.closed[0].0), (1, connection), "a new connection");
     rig.advance(2 * SECOND);
     assert_eq!(rig.stamps(connection), [(0, 0)], "sent again under the same sequence");
     rig.answer(connection, 45);

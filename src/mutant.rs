@@ -28,8 +28,6 @@ mutants! {
     WrittenWithoutProof,
     /// A partition that needs a new epoch takes it for the whole producer (librdkafka issue 4953).
     ProducerWideBump,
-    /// A new epoch begins while requests of the old one are still out.
-    BumpWithoutDrain,
     /// Sequences go below zero after 2^31-1.
     SequenceWrap,
     /// A batch that comes back goes to the end of the queue.
@@ -60,8 +58,6 @@ mutants! {
     EightInFlight,
     /// A broker may silence a connection for as long as it likes.
     ThrottleForever,
-    /// Nobody wakes a connection when its silence is over.
-    ThrottleSleeps,
     /// The answers of a response are taken in the order of the request.
     AnswersByPlace,
     /// The broker's timestamp of a `LogAppendTime` topic is dropped.
@@ -88,8 +84,9 @@ mutants! {
     SplitNotPending,
     /// A quiet record gets no delivery even when it failed.
     QuietSwallowsErrors,
-    /// Only who lists a partition that stands in no list wakes its thread, whatever is due earlier since.
-    WakeOnlyWhenNew,
+    /// Who lists a partition wakes the thread only if its list was empty, and a thread without a connection leaves its
+    /// list as it is.
+    WakeWasEmpty,
     /// A network thread goes to sleep without saying so.
     LostWakeUp,
     /// The engine is not told that a batch never comes.

@@ -37,9 +37,11 @@ impl Inbox {
     /// not wake it, and what came since may be due now.
     pub(crate) fn list(&self, partition: &Partition, due: Time) {
         if !partition.listed.swap(true, Ordering::AcqRel) {
-            self.listed.lock().push(partition.number);
-        } else if mutant::is(Mutant::WakeOnlyWhenNew) {
-            return;
+            let mut listed = self.listed.lock();
+            listed.push(partition.number);
+            if listed.len() > 1 && mutant::is(Mutant::WakeWasEmpty) {
+                return;
+            }
         }
         self.wake_before(due);
     }
@@ -71,7 +73,8 @@ impl Inbox {
         let told = if mutant::is(Mutant::LostWakeUp) { 0 } else { until.0.max(1) };
         self.asleep_until.store(told, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if self.listed.lock().is_empty() && !self.nudged.load(Ordering::Acquire) {
+        let is_empty = self.listed.lock().is_empty() || mutant::is(Mutant::WakeWasEmpty);
+        if is_empty && !self.nudged.load(Ordering::Acquire) {
             return true;
         }
         self.stay_awake();

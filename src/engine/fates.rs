@@ -162,7 +162,7 @@ impl<B: Parcel> Engine<B> {
     /// Decides about a new epoch when nothing of the partition is on the wire any more (rules 7, 8 and 14).
     fn resolve(&mut self, number: PartitionNumber) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        if partition.in_flight > 0 && !mutant::is(Mutant::BumpWithoutDrain) {
+        if partition.in_flight > 0 {
             return;
         }
         partition.retrying = false;

@@ -202,16 +202,15 @@ impl<B: Parcel> Partition<B> {
             return Next::Nothing;
         }
         // Rule 11: nothing to a new leader while something is out to the old one.
-        let is_elsewhere = self.flying_on != self.connection && !mutant::is(Mutant::NewLeaderAtOnce);
-        if self.in_flight > 0 && (is_elsewhere || self.retrying) {
+        let is_elsewhere = self.flying_on != self.connection;
+        let may_go_there = mutant::is(Mutant::NewLeaderAtOnce);
+        if self.in_flight > 0 && ((is_elsewhere && !may_go_there) || self.retrying) {
             return Next::Nothing;
         }
         // Rule 10: one until this leader has accepted one.
-        let room = if idempotent && !self.line.proven && !mutant::is(Mutant::PipelineBeforeAccepted) {
-            1
-        } else {
-            in_flight_max
-        };
+        let is_new =
+            !self.line.proven && !mutant::is(Mutant::PipelineBeforeAccepted) && !(is_elsewhere && may_go_there);
+        let room = if idempotent && is_new { 1 } else { in_flight_max };
         if self.in_flight >= room {
             return Next::Nothing;
         }

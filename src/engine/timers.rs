@@ -5,7 +5,6 @@ use super::fates::Doom;
 use super::sending::Partition;
 use super::{ConnectionNumber, Engine, Parcel, PartitionNumber};
 use crate::code::{Code, Error};
-use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
 impl<B: Parcel> Engine<B> {
@@ -27,10 +26,7 @@ impl<B: Parcel> Engine<B> {
                 if number == ConnectionNumber::BOOTSTRAP {
                     time = time.min(self.wanted(number).max(connection.muted_until));
                     time = time.min(self.metadata_deadline(number));
-                } else if connection.muted_until > Time::ZERO
-                    && connection.busy > 0
-                    && !mutant::is(Mutant::ThrottleSleeps)
-                {
+                } else if connection.muted_until > Time::ZERO && connection.busy > 0 {
                     time = time.min(connection.muted_until);
                 }
                 time

@@ -122,7 +122,9 @@ impl Pump {
 
     /// One round. Without a stream only what does not need one.
     pub fn step(&mut self, mut stream: Option<&mut dyn Stream>, now: Time) -> Step {
-        self.look(now);
+        if stream.is_some() || !mutant::is(Mutant::WakeWasEmpty) {
+            self.look(now);
+        }
         let reads = self.output.is_none() || !mutant::is(Mutant::WriteDoesNotRead);
         let read = stream.as_deref_mut().filter(|_| reads).map_or(Ok(()), |stream| self.read(stream, now));
         // Also when the connection is lost: what was taken out of its partition belongs to the engine, and this thread

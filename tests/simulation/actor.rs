@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use crate::trace::Trace;
-use crate::wire::{Heard, Opening, Wire};
+use crate::wire::{Heard, Opening, Socket, Wire};
 use kurier::engine::ConnectionNumber;
 use kurier::io::{Host, Life, Network, Stream, Turn};
 use kurier::time::Time;
@@ -154,9 +154,14 @@ impl Actor {
                 let turn = match self.phase {
                     Phase::Up { link } => {
                         let mut socket = wire.socket(link, now);
+                        let is_told = socket.as_ref().is_some_and(Socket::has_bytes);
                         let stream = socket.as_mut().map(|socket| socket as &mut dyn Stream);
                         let turn = self.life.turn(stream);
                         if let Some(socket) = socket {
+                            if is_told && socket.read == 0 && matches!(turn, Turn::Wait { .. }) {
+                                // A broker that writes and is not read does not read either, in the end.
+                                return Err(String::from("a step reads nothing, although there is something"));
+                            }
                             let written = socket.written.len() as u64;
                             moved |= socket.read + written > 0;
                             trace.event(now, "step", &[number, link, socket.read, written]);

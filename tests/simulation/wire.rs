@@ -382,6 +382,13 @@ pub(crate) struct Socket<'a> {
     pub(crate) written: Vec<u8>,
 }
 
+impl Socket<'_> {
+    /// Is there something to read?
+    pub(crate) fn has_bytes(&self) -> bool {
+        !self.link.received.is_empty()
+    }
+}
+
 impl Stream for Socket<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let link = &mut *self.link;

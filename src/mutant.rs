@@ -102,7 +102,7 @@ mutants! {
 /// Where a sender can be made to stand still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The application's serializer runs: this may take as long as it likes.
+    /// The application's serializer runs, which may take as long as it likes: only with `Mutant::SpanHeldBySerializer`.
     Serializer,
     /// It has read the partition's word and has not exchanged it yet.
     BeforeExchange,

@@ -182,9 +182,6 @@ impl Partition {
         clock: &impl Fn() -> Time,
     ) -> Result<(), Stall> {
         let fixed = record.body.fixed_bytes();
-        if !mutant::is(Mutant::SpanHeldBySerializer) {
-            mutant::stop(Stop::Serializer);
-        }
         let mut lost = 0;
         loop {
             let word = self.word();

@@ -303,7 +303,7 @@ impl<B: Parcel> Engine<B> {
         now: Time,
     ) {
         let code = answer.error_code;
-        let acks = self.config.acks;
+        let (acks, is_idempotent) = (self.config.acks, self.config.is_idempotent());
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let Some(batch) = partition.queue.get_mut(place) else { return };
         batch.state = State::Queued;
@@ -313,16 +313,20 @@ impl<B: Parcel> Engine<B> {
         let is_over = batch.parcel.opened() + self.config.delivery_timeout <= now;
         match verdict {
             Verdict::Retry { refresh } => self.retry(number, place, code, refresh, from, now),
-            // An expired batch is not split (Java's SenderTest).
-            Verdict::Split if records > 1 && !is_over => batch.state = State::Splitting { asked: false },
+            // An expired batch is not split (Java's SenderTest). Nor is one that may be in the log whole: no broker would
+            // recognise its halves.
+            Verdict::Split if records > 1 && !is_over && !(is_idempotent && batch.open) => {
+                batch.state = State::Splitting { asked: false };
+            }
             Verdict::Split => {
-                let code = if records > 1 { Code::TIMED_OUT } else { Code::RECORD_TOO_LARGE };
+                let code = if is_over { Code::TIMED_OUT } else { Code::RECORD_TOO_LARGE };
                 self.fail(number, place, Doom { code, broker_code: 10 }, Vec::new());
             }
             Verdict::OutOfOrder => {
                 // Rule 5. Something before it is unfinished: that is why, and it will be right when that has
                 // ended. Nothing before it: nobody will ever fill the gap. (The first unfinished batch is
                 // Java's "next expected", or the one right after an expired one, rule 8.)
+                partition.line.contradictions += u32::from(partition.line.inquiries > 0);
                 if place == 0 || is_proof {
                     partition.line.bump = partition.line.bump.or(Some(code));
                 }

@@ -112,6 +112,8 @@ pub(super) struct Line {
     pub(super) inquiry: Inquiry,
     /// How often it was asked since a batch was written.
     pub(super) inquiries: u32,
+    /// How often a batch was refused as out of order although the leader had told that it would fit.
+    pub(super) contradictions: u32,
     /// Offset after the last record known to be written, -1 if none told.
     pub(super) acked_end: i64,
     /// The topic was created anew, or an offset says that the log was cut: a sequence in it does not say that those
@@ -131,6 +133,7 @@ impl Default for Line {
             proven: false,
             inquiry: Inquiry::None,
             inquiries: 0,
+            contradictions: 0,
             acked_end: -1,
             is_torn: false,
         }
@@ -163,6 +166,7 @@ impl Line {
             return;
         }
         self.inquiries = 0;
+        self.contradictions = 0;
         let last = stamp.last(records);
         if self.acked.is_some_and(|acked| !sequence_is_later(last, acked)) {
             return;

@@ -38,6 +38,9 @@ const PARTITIONS_MAX: usize = 100;
 /// A log that seems to have lost acknowledged records is asked for so often before that is believed.
 const INQUIRIES_MIN: u32 = 3;
 
+/// A leader that tells one thing and does another so often is not asked any more.
+const CONTRADICTIONS_MAX: u32 = 3;
+
 /// How far a partition is with its question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Inquiry {
@@ -69,6 +72,7 @@ impl<B: Parcel> Engine<B> {
         let line = &partition.line;
         line.identity.is_some()
             && !line.is_torn
+            && line.contradictions < CONTRADICTIONS_MAX
             && (line.unresolved || partition.stamped().any(|batch| batch.open))
             && !mutant::is(Mutant::BumpBeforeAsking)
     }

@@ -208,9 +208,8 @@ impl<B: Parcel> Partition<B> {
             return Next::Nothing;
         }
         // Rule 10: one until this leader has accepted one.
-        let is_new =
-            !self.line.proven && !mutant::is(Mutant::PipelineBeforeAccepted) && !(is_elsewhere && may_go_there);
-        let room = if idempotent && is_new { 1 } else { in_flight_max };
+        let may_pipeline = mutant::is(Mutant::PipelineBeforeAccepted) || (is_elsewhere && may_go_there);
+        let room = if idempotent && !self.line.proven && !may_pipeline { 1 } else { in_flight_max };
         if self.in_flight >= room {
             return Next::Nothing;
         }

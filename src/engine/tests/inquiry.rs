@@ -282,6 +282,36 @@ fn an_offset_that_leaves_no_room_for_those_before_proves_nothing() {
 }
 
 #[test]
+fn a_batch_that_may_be_in_the_log_whole_is_not_split() {
+    // Found by the simulation: its halves got 45 for ever, while the leader named the end of the second one.
+    let mut rig = Rig::new(config()).with_inquiries().start(&[1]);
+    let connection = rig.connection(0);
+    rig.send(0, 4);
+    rig.disconnect(connection);
+    rig.advance(2 * SECOND);
+    rig.answer(connection, 10);
+    assert!(rig.splits.is_empty());
+    assert_eq!(rig.end(0, 0), (Code::RECORD_TOO_LARGE, 10, Outcome::Unknown));
+}
+
+#[test]
+fn a_leader_that_contradicts_itself_is_not_asked_for_ever() {
+    let (mut rig, connection) = forgotten(config());
+    for round in 0.. {
+        assert!(round < 5, "it would go on until the time is over");
+        if rig.questions(connection) == 0 {
+            break;
+        }
+        rig.tell(connection, has(8));
+        assert_eq!(rig.out(connection), [7]);
+        rig.answer(connection, 45);
+        rig.advance(4 * SECOND);
+    }
+    assert_eq!(rig.end(0, 1).2, Outcome::Unknown);
+    assert_eq!((rig.out(connection), rig.stamps(connection)), (vec![9], vec![(1, 0)]));
+}
+
+#[test]
 fn a_batch_that_was_overtaken_by_an_acknowledged_one_is_written() {
     // Found by the random scripts: 7 for the first (it waits for its replicas), success for the second, a restart, and
     // 45 for the first: the leader's last sequence is beyond it, and it was sent again under a new epoch.

@@ -237,7 +237,7 @@ impl<B: Parcel> Engine<B> {
         if foreign + omitted > 0 {
             // Whoever lies about what was asked may lie about which request it answers: nothing more is believed here.
             let message = format!(
-                "the broker's produce answer leaves out {omitted} partitions and has {foreign} that were not asked or twice"
+                "the broker's answer leaves out {omitted} partitions and has {foreign} that were not asked, or twice"
             );
             return Err(Error::new(Code::UNREACHABLE, message));
         }
@@ -313,8 +313,8 @@ impl<B: Parcel> Engine<B> {
         let is_over = batch.parcel.opened() + self.config.delivery_timeout <= now;
         match verdict {
             Verdict::Retry { refresh } => self.retry(number, place, code, refresh, from, now),
-            // An expired batch is not split (Java's SenderTest). Nor is one that may be in the log whole: no broker would
-            // recognise its halves.
+            // An expired batch is not split (Java's SenderTest). Nor is one that may be in the log whole: no broker
+            // would recognise its halves.
             Verdict::Split if records > 1 && !is_over && !(is_idempotent && batch.open) => {
                 batch.state = State::Splitting { asked: false };
             }

@@ -36,8 +36,8 @@ pub struct EngineConfig {
     pub setup_timeout: (Duration, Duration),
     /// `request.timeout.ms`, counted from a request's first byte.
     pub request_timeout: Duration,
-    /// How long a broker has for a question that any other could answer, too (metadata and the handshake before it), the
-    /// first time.
+    /// How long a broker has for a question that any other could answer, too (metadata and the handshake before it),
+    /// the first time.
     pub patience_min: Duration,
     /// `delivery.timeout.ms`, counted from [`Parcel::opened`](super::Parcel::opened).
     pub delivery_timeout: Duration,

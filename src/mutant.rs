@@ -62,8 +62,6 @@ mutants! {
     AnswersByPlace,
     /// The broker's timestamp of a `LogAppendTime` topic is dropped.
     AppendTimeDropped,
-    /// What is in flight stays without a fate when it is purged.
-    PurgeForgets,
     /// A lingered batch that could not go out at once is forgotten.
     OfferForgotten,
     /// The packed word counts in its batch only: a sender that stood still takes a later batch for its own.

@@ -179,9 +179,15 @@ impl<B: Parcel> Engine<B> {
                 continue;
             }
             let doom = Doom { code: Code::PURGED, broker_code: 0 };
-            records += self.fail_where(number, queued, doom, |batch| {
-                if batch.state != State::Flying { queued } else { in_flight && !mutant::is(Mutant::PurgeForgets) }
-            });
+            records +=
+                self.fail_where(
+                    number,
+                    queued,
+                    doom,
+                    |batch| {
+                        if batch.state == State::Flying { in_flight } else { queued }
+                    },
+                );
             self.settle(number, now);
         }
         records

@@ -56,6 +56,8 @@ mod baton {
     enum Holder {
         World(Option<Acted>),
         Sender,
+        /// The sender panicked, and will never hand over again.
+        Panicked,
         /// Nobody asks any more.
         Nobody,
     }
@@ -82,7 +84,7 @@ mod baton {
             loop {
                 match *holder {
                     Holder::Sender => return true,
-                    Holder::Nobody => return false,
+                    Holder::Nobody | Holder::Panicked => return false,
                     Holder::World(_) => holder = self.changed.wait(holder).unwrap(),
                 }
             }
@@ -108,10 +110,16 @@ mod baton {
                         stops.hand_over(Acted::Stopped { span, is_inside });
                     }
                 })));
-                let mut goes_on = its.wait(its.holder.lock().unwrap());
-                while goes_on {
-                    let next = sender.act();
-                    goes_on = its.hand_over(Acted::Next(next)) && next.is_some();
+                let turns = std::panic::AssertUnwindSafe(|| {
+                    let mut goes_on = its.wait(its.holder.lock().unwrap());
+                    while goes_on {
+                        let next = sender.act();
+                        goes_on = its.hand_over(Acted::Next(next)) && next.is_some();
+                    }
+                });
+                if std::panic::catch_unwind(turns).is_err() {
+                    *its.holder.lock().unwrap() = Holder::Panicked;
+                    its.changed.notify_all();
                 }
             };
             Self { baton, thread: Some(std::thread::spawn(body)) }
@@ -122,8 +130,13 @@ mod baton {
             *holder = Holder::Sender;
             self.baton.changed.notify_all();
             loop {
-                if let Holder::World(acted) = &mut *holder {
-                    return acted.take().unwrap_or(Acted::Next(None));
+                match &mut *holder {
+                    Holder::World(acted) => return acted.take().unwrap_or(Acted::Next(None)),
+                    Holder::Panicked => {
+                        drop(holder);
+                        panic!("a sender panicked");
+                    }
+                    Holder::Sender | Holder::Nobody => {}
                 }
                 holder = self.baton.changed.wait(holder).unwrap();
             }

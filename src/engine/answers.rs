@@ -375,13 +375,7 @@ fn decode<B>(flight: &Flight<B>, frame: &[u8]) -> Result<Answer, Error> {
         return Err(Error::new(Code::UNREACHABLE, message));
     }
     let mut reader = Reader::new(frame);
-    let (api, version) = match &flight.ask {
-        Ask::Versions { version } => (ApiKey::ApiVersions, *version),
-        Ask::Metadata { version, .. } => (ApiKey::Metadata, *version),
-        Ask::Identity { version } => (ApiKey::InitProducerId, *version),
-        Ask::Producers { .. } => (ApiKey::DescribeProducers, 0),
-        Ask::Produce { version, .. } => (ApiKey::Produce, *version),
-    };
+    let (api, version) = flight.ask.api();
     decode_response_header(api, version, &mut reader).map_err(malformed)?;
     match &flight.ask {
         Ask::Versions { .. } => ApiVersionsResponse::decode(version, &mut reader).map(Answer::Versions),

@@ -71,6 +71,19 @@ pub(super) enum Ask<B> {
     },
 }
 
+impl<B> Ask<B> {
+    /// Which request it is, and in which version.
+    pub(super) fn api(&self) -> (ApiKey, i16) {
+        match self {
+            Self::Versions { version } => (ApiKey::ApiVersions, *version),
+            Self::Metadata { version, .. } => (ApiKey::Metadata, *version),
+            Self::Identity { version } => (ApiKey::InitProducerId, *version),
+            Self::Producers { .. } => (ApiKey::DescribeProducers, 0),
+            Self::Produce { version, .. } => (ApiKey::Produce, *version),
+        }
+    }
+}
+
 /// A request that is out.
 #[derive(Debug)]
 pub(super) struct Flight<B> {

@@ -208,9 +208,7 @@ impl<B: Parcel> Engine<B> {
             }
         }
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
-        for batch in partition.queue.iter_mut().take_while(|batch| batch.stamp.is_some()) {
-            batch.stamp = None;
-        }
+        partition.stamped_mut().for_each(|batch| batch.stamp = None);
         // Another partition may have bumped already: its epoch is new to this one too.
         if partition.line.generation == self.identity.generation {
             self.identity.bump();

@@ -29,7 +29,6 @@ use crate::protocol::messages::ApiKey;
 use crate::protocol::messages::describe_producers::{
     DescribeProducersPartitionResponse, DescribeProducersRequest, DescribeProducersResponse, DescribeProducersTopic,
 };
-use crate::protocol::messages::header::request_frame;
 use crate::time::Time;
 
 /// Partitions in one question: a busy one can have thousands of producers, all of which are answered.
@@ -111,13 +110,13 @@ impl<B: Parcel> Engine<B> {
         if asking.is_empty() {
             return None;
         }
-        let Some(version) = connection.version(ApiKey::DescribeProducers) else {
+        if connection.version(ApiKey::DescribeProducers).is_none() {
             // Before Kafka 2.8 nobody answers that.
             for partition in asking {
                 self.give_up_asking(partition, 35, now);
             }
             return None;
-        };
+        }
         let mut asked: Vec<Inquired> = asking.iter().filter_map(|number| self.inquired(*number)).collect();
         asked.sort_unstable_by_key(|one| (one.topic, one.index));
         let topics = asked.chunk_by(|one, other| one.topic == other.topic).filter_map(|group| {
@@ -133,13 +132,9 @@ impl<B: Parcel> Engine<B> {
             }
             self.track(*partition, now);
         }
-        let frame = |config: &super::EngineConfig, correlation_id| {
-            let client_id = Some(config.client_id.as_str());
-            request_frame(ApiKey::DescribeProducers, version, correlation_id, client_id, |version, writer| {
-                body.encode(version, writer);
-            })
-        };
-        self.request(number, now + self.config.request_timeout, now, frame, Ask::Producers { asked })
+        let ask = Ask::Producers { asked };
+        let deadline = now + self.config.request_timeout;
+        self.request(number, ask, deadline, now, |version, writer| body.encode(version, writer))
     }
 
     fn inquired(&self, number: PartitionNumber) -> Option<Inquired> {
@@ -160,9 +155,10 @@ impl<B: Parcel> Engine<B> {
         for one in asked {
             let name = self.cluster.topics.get(&one.topic).map(|topic| topic.name.as_str());
             let topic = response.topics.iter().find(|topic| Some(topic.name.as_str()) == name);
-            let partitions = topic.into_iter().flat_map(|topic| &topic.partitions);
-            let mut answers = partitions.filter(|partition| partition.partition_index == one.index);
-            let answer = answers.next();
+            let answer = topic
+                .into_iter()
+                .flat_map(|topic| &topic.partitions)
+                .find(|partition| partition.partition_index == one.index);
             if self.is_asked(one, from) {
                 match answer {
                     Some(answer) if answer.error_code == 0 => self.decide(one, answer, now),
@@ -324,7 +320,7 @@ impl<B: Parcel> Engine<B> {
         if line.acked == last && is_behind && !line.unresolved {
             // All between was refused for good, so that nobody fills the gap, and a copy that is still on its way
             // is refused, too: what is open is not written.
-            partition.queue.iter_mut().take_while(|batch| batch.stamp.is_some()).for_each(|batch| batch.open = false);
+            partition.stamped_mut().for_each(|batch| batch.open = false);
         } else if let Some(acked) = line.lost(last) {
             let last = last.map_or_else(|| "none".into(), |last| last.to_string());
             let name = self.name(number);

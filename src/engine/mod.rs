@@ -177,8 +177,8 @@ pub enum Level {
 /// The state machine. One lock around it, taken once per request or response, never per record.
 ///
 /// Every call is cheap: its cost depends on the batches it is about, not on the number of partitions
-/// (exceptions: purge, the end of the producer, a new producer id). Calls about connections or partitions
-/// that do not exist do nothing.
+/// (exceptions: purge, the end of the producer, a new producer id, a metadata request, the end of a connection).
+/// Calls about connections or partitions that do not exist do nothing.
 #[derive(Debug)]
 pub struct Engine<B> {
     config: EngineConfig,

@@ -177,6 +177,10 @@ impl<B: Parcel> Partition<B> {
         self.queue.iter().take_while(|batch| batch.stamp.is_some())
     }
 
+    pub(super) fn stamped_mut(&mut self) -> impl Iterator<Item = &mut Batch<B>> {
+        self.queue.iter_mut().take_while(|batch| batch.stamp.is_some())
+    }
+
     /// Has a batch with a sequence that has no fate yet (stamped ones stand in front).
     pub(super) fn has_stamped(&self) -> bool {
         self.queue.front().is_some_and(|batch| batch.stamp.is_some())

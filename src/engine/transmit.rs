@@ -12,7 +12,7 @@ use crate::protocol::messages::header::request_frame;
 use crate::protocol::messages::init_producer_id::InitProducerIdRequest;
 use crate::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use crate::protocol::messages::produce_writer::{self, ProduceWriter};
-use crate::protocol::wire::Unwritable;
+use crate::protocol::wire::{Unwritable, Writer};
 use crate::time::Time;
 
 /// The codec that needs `Produce` 7.
@@ -40,17 +40,19 @@ impl<B: Parcel> Engine<B> {
         }
     }
 
-    /// Registers a request and writes its frame.
+    /// Registers a request and writes its frame; `encode` writes the body.
     pub(super) fn request(
         &mut self,
         number: ConnectionNumber,
+        ask: Ask<B>,
         deadline: Time,
         now: Time,
-        frame: impl FnOnce(&super::EngineConfig, i32) -> Result<Vec<u8>, Unwritable>,
-        ask: Ask<B>,
+        encode: impl FnOnce(i16, &mut Writer),
     ) -> Option<Transmit<B>> {
         let connection = self.connections.get_mut(number.0 as usize)?;
-        match frame(&self.config, connection.correlation_id()) {
+        let (api, version) = ask.api();
+        let client_id = Some(self.config.client_id.as_str());
+        match request_frame(api, version, connection.correlation_id(), client_id, encode) {
             Ok(frame) => {
                 let correlation_id = connection.send(ask, deadline, now);
                 Some(Transmit::Request(Request { frame, batches: Vec::new(), correlation_id }))
@@ -66,17 +68,12 @@ impl<B: Parcel> Engine<B> {
         let connection = self.connections.get_mut(number.0 as usize)?;
         connection.link = Link::Handshaking { version, asked: true };
         let deadline = connection.setup_deadline;
-        let frame = |config: &super::EngineConfig, correlation_id| {
-            let body = ApiVersionsRequest {
-                client_software_name: config.software_name.clone(),
-                client_software_version: config.software_version.clone(),
-            };
-            let client_id = Some(config.client_id.as_str());
-            request_frame(ApiKey::ApiVersions, version, correlation_id, client_id, |version, writer| {
-                body.encode(version, writer);
-            })
+        let body = ApiVersionsRequest {
+            client_software_name: self.config.software_name.clone(),
+            client_software_version: self.config.software_version.clone(),
         };
-        self.request(number, deadline, now, frame, Ask::Versions { version })
+        let ask = Ask::Versions { version };
+        self.request(number, ask, deadline, now, |version, writer| body.encode(version, writer))
     }
 
     fn ask_identity(&mut self, now: Time) -> Option<Transmit<B>> {
@@ -89,19 +86,14 @@ impl<B: Parcel> Engine<B> {
             self.end(35, "the brokers give no producer ids: enable.idempotence has to be false for them", now);
             return None;
         };
-        let frame = |config: &super::EngineConfig, correlation_id| {
-            let body = InitProducerIdRequest {
-                transactional_id: None,
-                transaction_timeout_ms: i32::MAX,
-                producer_id: -1,
-                producer_epoch: -1,
-            };
-            let client_id = Some(config.client_id.as_str());
-            request_frame(ApiKey::InitProducerId, version, correlation_id, client_id, |version, writer| {
-                body.encode(version, writer);
-            })
+        let body = InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: i32::MAX,
+            producer_id: -1,
+            producer_epoch: -1,
         };
-        let transmit = self.request(number, now + self.config.request_timeout, now, frame, Ask::Identity { version });
+        let (ask, deadline) = (Ask::Identity { version }, now + self.config.request_timeout);
+        let transmit = self.request(number, ask, deadline, now, |version, writer| body.encode(version, writer));
         self.identity.asking = transmit.is_some();
         transmit
     }
@@ -125,15 +117,10 @@ impl<B: Parcel> Engine<B> {
             topics: Some(named.collect()),
             allow_auto_topic_creation: self.config.topic_auto_creation,
         };
-        let frame = |config: &super::EngineConfig, correlation_id| {
-            let client_id = Some(config.client_id.as_str());
-            request_frame(ApiKey::Metadata, version, correlation_id, client_id, |version, writer| {
-                body.encode(version, writer);
-            })
-        };
         let asked = topics.clone();
         let ask = Ask::Metadata { version, topics };
-        let transmit = self.request(number, now + self.patience(), now, frame, ask);
+        let deadline = now + self.patience();
+        let transmit = self.request(number, ask, deadline, now, |version, writer| body.encode(version, writer));
         if transmit.is_none() {
             self.cluster.unask(&asked, now);
         }

@@ -136,6 +136,7 @@ impl<B: Parcel> Engine<B> {
     ) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let (topic, is_moved) = (partition.topic, partition.connection != from);
+        let is_leaderless = partition.connection == ConnectionNumber::BOOTSTRAP;
         let Some(batch) = partition.queue.get_mut(place) else { return };
         batch.state = State::Queued;
         batch.retries = batch.retries.saturating_add(1);
@@ -157,6 +158,9 @@ impl<B: Parcel> Engine<B> {
             // A leader that changed meanwhile is not made to wait (KIP-951).
             let wait = backoff(self.config.retry_backoff, batch.retries, &mut self.random);
             partition.backoff_until = partition.backoff_until.max(now + wait);
+        }
+        if is_leaderless && let Some(partition) = self.partitions.get(number.0 as usize) {
+            self.actions.extend(partition.copies().map(Action::Unprepare));
         }
         if refresh {
             self.refresh(topic, now);
@@ -251,14 +255,11 @@ impl<B: Parcel> Engine<B> {
         }
     }
 
-    /// The broker cannot be reached: compressed copies of what waits for it would take memory from what goes to others.
+    /// The broker cannot be reached: see [`Partition::copies`].
     fn forget_copies(&mut self, number: ConnectionNumber) {
         let Some(connection) = self.connections.get(number.0 as usize) else { return };
         let partitions = connection.timers.iter().filter_map(|(_, number)| self.partitions.get(number.0 as usize));
-        // Those that were sent once stand in front; the others were never compressed.
-        let sent = partitions.flat_map(|partition| partition.queue.iter().take_while(|batch| batch.attempts > 0));
-        let copies = sent.filter(|batch| batch.state == State::Queued && batch.parcel.codec() != 0);
-        self.actions.extend(copies.map(|batch| Action::Unprepare(batch.parcel.clone())));
+        self.actions.extend(partitions.flat_map(Partition::copies).map(Action::Unprepare));
     }
 
     /// Asks for the topics whose batches wait for this connection: they may be led by another broker by now.

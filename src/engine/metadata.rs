@@ -280,6 +280,9 @@ impl<B: Parcel> Engine<B> {
             partition.is_busy = false;
             partition.connection = connection;
             self.actions.push_back(Action::Leader(number, connection));
+            if connection == ConnectionNumber::BOOTSTRAP {
+                self.actions.extend(partition.copies().map(Action::Unprepare));
+            }
         }
         self.settle(number, now);
     }

@@ -167,6 +167,15 @@ impl<B: Parcel> Partition<B> {
         }
     }
 
+    /// The compressed copies that wait here. Where no broker can be reached to take them they are dropped
+    /// ([`Action::Unprepare`](super::Action::Unprepare)): they would take memory from what goes to others.
+    pub(super) fn copies(&self) -> impl Iterator<Item = B> {
+        // What was compressed stands in front.
+        let compressed = self.queue.iter().take_while(|batch| batch.attempts > 0 || batch.parcel.codec() != 0);
+        let waiting = compressed.filter(|batch| batch.state == State::Queued && batch.parcel.codec() != 0);
+        waiting.map(|batch| batch.parcel.clone())
+    }
+
     /// Place of a batch in the queue. What is in flight stands near the front.
     pub(super) fn place(&self, serial: u64) -> Option<usize> {
         self.queue.iter().position(|batch| batch.serial == serial)

@@ -268,22 +268,28 @@ fn a_producer_without_any_broker_for_hours_stays_small_and_quiet_and_resumes() {
     assert!(rig.engine.status().is_none());
 }
 
+/// Hands in a batch with one record, still to be compressed, for each of these partitions.
+fn compressed(rig: &mut Rig, indexes: &[usize]) -> Vec<Arc<AtomicBool>> {
+    let batches = indexes.iter().map(|&index| {
+        let batch = TestBatch { codec: 1, prepared: Arc::default(), ..rig.batch(index, 1) };
+        let prepared = Arc::clone(&batch.prepared);
+        rig.hand_in(index, batch);
+        rig.pump();
+        prepared
+    });
+    batches.collect()
+}
+
+fn prepared(batches: &[Arc<AtomicBool>]) -> Vec<bool> {
+    batches.iter().map(|prepared| prepared.load(Ordering::Relaxed)).collect()
+}
+
 #[test]
 fn copies_for_a_broker_that_cannot_be_reached_are_dropped() {
     // With compression, one dead broker must not take the reserve from the others.
     let mut rig = Rig::up(config(), &[1, 2]);
     let dead = rig.connection(0);
-    let mut batches = Vec::new();
-    for index in [0, 0, 1] {
-        let batch = rig.batch(index, 1);
-        let batch = TestBatch { codec: 1, prepared: Arc::new(AtomicBool::new(false)), ..batch };
-        batches.push(Arc::clone(&batch.prepared));
-        rig.hand_in(index, batch);
-        rig.pump();
-    }
-    let prepared = |batches: &[Arc<AtomicBool>]| -> Vec<bool> {
-        batches.iter().map(|prepared| prepared.load(Ordering::Relaxed)).collect()
-    };
+    let batches = compressed(&mut rig, &[0, 0, 1]);
     assert_eq!(prepared(&batches), [true, false, true], "what was sent");
     rig.broken.insert(dead);
     rig.disconnect(dead);
@@ -296,6 +302,30 @@ fn copies_for_a_broker_that_cannot_be_reached_are_dropped() {
     assert_eq!((rig.out(dead), prepared(&batches)), (vec![0], vec![true, false, true]), "compressed again");
     rig.answer(dead, 0);
     assert_eq!(rig.end(0, 0).2, Outcome::Written);
+}
+
+#[test]
+fn copies_are_dropped_while_a_partition_has_no_leader() {
+    // Nothing is tried then, so no attempt fails; with the first the leader is lost while the batch waits, with the
+    // second while it is out.
+    let mut rig = Rig::up(config(), &[1, 2]);
+    let (old, other) = (rig.connection(0), rig.connection(1));
+    let batches = compressed(&mut rig, &[0, 1]);
+    assert_eq!(prepared(&batches), [true, true], "what was sent");
+    rig.topics.get_mut("t").unwrap().2 = vec![(-1, 1), (-1, 1)];
+    rig.answer(old, 6);
+    rig.advance(SECOND);
+    assert_eq!(rig.connection(0), BOOT, "metadata came");
+    assert_eq!(prepared(&batches), [false, true], "it waits; the other is out still");
+    rig.disconnect(other);
+    rig.pump();
+    assert_eq!(prepared(&batches), [false, false]);
+    rig.topics.get_mut("t").unwrap().2 = vec![(1, 2), (2, 2)];
+    rig.advance(SECOND);
+    assert_eq!(prepared(&batches), [true, true], "compressed again");
+    rig.answer(old, 0);
+    rig.answer(other, 0);
+    assert_eq!((rig.end(0, 0).2, rig.end(1, 0).2), (Outcome::Written, Outcome::Written));
 }
 
 #[test]

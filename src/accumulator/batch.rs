@@ -1,23 +1,21 @@
 //! A closed batch as the rest of the house holds it: a cheap handle on a block that nobody writes to any more.
 
-#![expect(unsafe_code, reason = "the second half of a split is written as an append writes")]
-
-use super::block::{Block, Closed, Entry, Marks, NewRecord, Place};
-use super::pool::{ENTRY_BYTES, Pool, Refused};
-use crate::protocol::record::records;
+use super::block::{Closed, Entry, Marks};
+use super::pool::Pool;
+use crate::protocol::record::{self, records};
 use crate::sync::Mutex;
 use crate::time::Time;
 use std::sync::Arc;
 
-/// Compressed records of a batch: kept for retries, charged to the reserve until dropped.
-pub(crate) struct Compressed {
+/// Records that were encoded anew for the wire: kept for retries, charged to the reserve until dropped.
+pub(crate) struct Copied {
     bytes: Vec<u8>,
     codec: i16,
     charged: usize,
     pool: Arc<Pool>,
 }
 
-impl Drop for Compressed {
+impl Drop for Copied {
     fn drop(&mut self) {
         self.pool.give_reserve(self.charged);
     }
@@ -26,10 +24,18 @@ impl Drop for Compressed {
 /// What a batch looks like on the wire, once that is decided.
 #[derive(Clone)]
 enum Wire {
-    /// Still to be compressed.
+    /// Still to be compressed, or renumbered.
     Undecided,
+    /// As it was appended.
     Plain,
-    Compressed(Arc<Compressed>),
+    Copied(Arc<Copied>),
+}
+
+impl Wire {
+    /// What a batch begins with. The second half of a split cannot go out as it was appended.
+    fn of(closed: &Closed, compresses: bool) -> Self {
+        if compresses || !closed.is_front() { Self::Undecided } else { Self::Plain }
+    }
 }
 
 /// A closed batch. Clones share bytes; the memory goes back when the last one is dropped.
@@ -37,6 +43,7 @@ enum Wire {
 pub struct Batch {
     closed: Closed,
     wire: Arc<Mutex<Wire>>,
+    compresses: bool,
     max_timestamp_ms: i64,
     /// The partition's number.
     pub partition: u32,
@@ -52,9 +59,9 @@ impl std::fmt::Debug for Batch {
 
 impl Batch {
     pub(crate) fn new(closed: Closed, partition: u32, number: u64, compresses: bool) -> Self {
-        let wire = if compresses { Wire::Undecided } else { Wire::Plain };
+        let wire = Arc::new(Mutex::new(Wire::of(&closed, compresses)));
         let max_timestamp_ms = closed.max_timestamp_ms();
-        Self { closed, wire: Arc::new(Mutex::new(wire)), max_timestamp_ms, partition, number }
+        Self { closed, wire, compresses, max_timestamp_ms, partition, number }
     }
 
     /// A seeded bug: see `Mutant::ReuseOnExpiry`.
@@ -69,7 +76,7 @@ impl Batch {
         self.closed.records()
     }
 
-    /// The records in wire form, not compressed.
+    /// The records as they were appended: not compressed, and the indices of a second half do not begin at 0.
     #[must_use]
     pub fn plain(&self) -> &[u8] {
         self.closed.payload()
@@ -85,7 +92,7 @@ impl Batch {
     #[must_use]
     pub fn wire_form(&self) -> (i16, usize) {
         match &*self.wire.lock() {
-            Wire::Compressed(compressed) => (compressed.codec, compressed.bytes.len()),
+            Wire::Copied(copied) => (copied.codec, copied.bytes.len()),
             Wire::Undecided | Wire::Plain => (0, self.plain().len()),
         }
     }
@@ -93,17 +100,22 @@ impl Batch {
     /// The bytes of its form on the wire, which stay while the answer is held.
     #[must_use]
     pub fn payload(&self) -> Payload {
-        let compressed = match &*self.wire.lock() {
-            Wire::Compressed(compressed) => Some(Arc::clone(compressed)),
+        let copied = match &*self.wire.lock() {
+            Wire::Copied(copied) => Some(Arc::clone(copied)),
             Wire::Undecided | Wire::Plain => None,
         };
-        Payload { closed: self.closed.clone(), compressed }
+        Payload { closed: self.closed.clone(), copied }
+    }
+
+    /// Whether it can go out as it was appended.
+    pub(crate) fn is_front(&self) -> bool {
+        self.closed.is_front()
     }
 
     /// Decides its form on the wire: `bytes` of codec `codec`, of which `charged` stand in the reserve.
-    pub(crate) fn set_compressed(&self, bytes: Vec<u8>, codec: i16, charged: usize, pool: &Arc<Pool>) {
-        let compressed = Compressed { bytes, codec, charged, pool: Arc::clone(pool) };
-        *self.wire.lock() = Wire::Compressed(Arc::new(compressed));
+    pub(crate) fn set_copied(&self, bytes: Vec<u8>, codec: i16, charged: usize, pool: &Arc<Pool>) {
+        let copied = Copied { bytes, codec, charged, pool: Arc::clone(pool) };
+        *self.wire.lock() = Wire::Copied(Arc::new(copied));
     }
 
     /// Decides that it goes out as it is.
@@ -114,8 +126,8 @@ impl Batch {
     /// Its form on the wire is undecided again. The copy is dropped with the answer.
     pub(crate) fn undecide(&self) -> Option<Payload> {
         let mut wire = self.wire.lock();
-        let Wire::Compressed(compressed) = &*wire else { return None };
-        let payload = Payload { closed: self.closed.clone(), compressed: Some(Arc::clone(compressed)) };
+        let Wire::Copied(copied) = &*wire else { return None };
+        let payload = Payload { closed: self.closed.clone(), copied: Some(Arc::clone(copied)) };
         *wire = Wire::Undecided;
         Some(payload)
     }
@@ -169,76 +181,57 @@ impl Batch {
         })
     }
 
-    /// Two of it: the first half keeps the block, the second is encoded anew (its indices begin at 0) into a block of
-    /// the reserve. `Err(Refused::Full)`: no reserve now, try again.
-    pub(crate) fn split(&self, pool: &Arc<Pool>) -> Result<(Self, Self), Refused> {
-        let compresses = {
-            let mut wire = self.wire.lock();
-            let compresses = !matches!(*wire, Wire::Plain);
-            // Its copy of the whole is of no use any more, and the reserve may need its bytes.
-            let copy = std::mem::replace(&mut *wire, if compresses { Wire::Undecided } else { Wire::Plain });
-            drop(wire);
-            drop(copy);
-            compresses
-        };
+    /// Two of it, which share its bytes. `None`: its records cannot be walked.
+    pub(crate) fn split(&self) -> Option<(Self, Self)> {
+        // Its copy of the whole is of no use any more, and the reserve may need its bytes.
+        let copy = std::mem::replace(&mut *self.wire.lock(), Wire::of(&self.closed, self.compresses));
+        drop(copy);
         let first_records = self.records().div_ceil(2);
-        let mut first_bytes = 0;
-        let mut first_max = i64::MIN;
-        let mut iterator = records(self.plain());
-        for _ in 0..first_records {
-            let Some(Ok(record)) = iterator.next() else { return Err(Refused::Never) };
-            first_max = first_max.max(self.base_timestamp_ms() + record.timestamp_delta);
-            first_bytes = iterator.position();
+        let (mut bytes, mut maxima) = (0, [i64::MIN; 2]);
+        let mut walked = records(self.plain());
+        for index in 0..self.records() {
+            let record = walked.next()?.ok()?;
+            let [first, second] = &mut maxima;
+            let maximum = if index < first_records { first } else { second };
+            *maximum = (*maximum).max(self.base_timestamp_ms() + record.timestamp_delta);
+            if index + 1 == first_records {
+                bytes = walked.position();
+            }
         }
-        let second = self.second_half(first_records, first_bytes, pool)?;
-        let second = Self::new(second, self.partition, self.number, compresses);
-        let mut first =
-            Self::new(self.closed.prefix(first_records, first_bytes), self.partition, self.number, compresses);
-        first.max_timestamp_ms = first_max;
-        Ok((first, second))
+        let (first, second) = self.closed.parts(first_records, bytes);
+        let half = |closed: Closed, max_timestamp_ms| Self {
+            wire: Arc::new(Mutex::new(Wire::of(&closed, self.compresses))),
+            closed,
+            max_timestamp_ms,
+            ..*self
+        };
+        Some((half(first, maxima[0]), half(second, maxima[1])))
     }
 
-    fn second_half(&self, from: u32, from_bytes: usize, pool: &Arc<Pool>) -> Result<Closed, Refused> {
-        let rest = self.plain().get(from_bytes..).unwrap_or(&[]);
-        let count = self.records() - from;
-        let Some(Ok(first)) = records(rest).next() else { return Err(Refused::Never) };
-        let base_timestamp_ms = self.base_timestamp_ms() + first.timestamp_delta;
-        // Indices get smaller; deltas are counted from another base, and may take more bytes than before.
-        let memory = pool.take_from_reserve(rest.len() + count as usize * (9 + ENTRY_BYTES))?;
-        let block = Block::new(memory, Arc::clone(pool), base_timestamp_ms, self.opened(), self.epoch());
-        let block = block.charged_to_reserve();
-        let mut bytes = 0;
-        for (index, record) in (0..count).zip(records(rest)) {
-            let record = record.map_err(|_| Refused::Never)?;
-            let timestamp_ms = self.base_timestamp_ms() + record.timestamp_delta;
-            let entry = self.entry(from + index);
-            let body = record.body();
-            let flags = entry.flags & (super::block::QUIET | super::block::WAITER);
-            let new = NewRecord { body, timestamp_ms, opaque: entry.opaque, flags };
-            let fixed = body.fixed_bytes();
-            let place = Place::at(bytes, fixed, timestamp_ms - base_timestamp_ms, index);
-            if place.end() > block.capacity() {
-                return Err(Refused::Never);
-            }
-            // SAFETY: nobody else has this block, and the place was checked against its capacity.
-            unsafe { block.write(&new, fixed, place, base_timestamp_ms) };
-            bytes += place.bytes;
+    /// Its records with indices from 0, as a batch has to have them. No longer than before: indices only get smaller.
+    pub(crate) fn renumber(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.plain().len()];
+        let mut end = 0;
+        // That they can be walked was seen when it was split.
+        for (index, record) in (0..).zip(records(self.plain()).map_while(Result::ok)) {
+            let (body, rest) = (record.body(), bytes.get_mut(end..).unwrap_or_default());
+            end += record::encode(&body, body.fixed_bytes(), record.timestamp_delta, index, rest);
         }
-        // SAFETY: all of its records were written above, by this thread.
-        Ok(unsafe { Closed::new(Arc::new(block), count, bytes) })
+        bytes.truncate(end);
+        bytes
     }
 }
 
 /// A batch's bytes on the wire. They stay while this is held.
 pub struct Payload {
     closed: Closed,
-    compressed: Option<Arc<Compressed>>,
+    copied: Option<Arc<Copied>>,
 }
 
 impl Payload {
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.compressed.as_ref().map_or_else(|| self.closed.payload(), |compressed| &compressed.bytes)
+        self.copied.as_ref().map_or_else(|| self.closed.payload(), |copied| &copied.bytes)
     }
 }

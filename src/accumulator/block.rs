@@ -144,7 +144,6 @@ struct Shared {
 pub(crate) struct Block {
     memory: Option<Memory>,
     pool: Arc<Pool>,
-    from_reserve: bool,
     shared: CachePadded<Shared>,
     touch: Touch,
     readers_gone: AtomicU8,
@@ -166,7 +165,6 @@ impl Block {
         Self {
             memory: Some(memory),
             pool,
-            from_reserve: false,
             shared: CachePadded::new(shared),
             touch: Touch::default(),
             readers_gone: AtomicU8::new(0),
@@ -174,15 +172,6 @@ impl Block {
             opened,
             epoch,
         }
-    }
-
-    pub(crate) fn charged_to_reserve(mut self) -> Self {
-        self.from_reserve = true;
-        self
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.memory.as_ref().map_or(0, Memory::capacity)
     }
 
     /// Encodes one record into its span and its entry into its place.
@@ -250,7 +239,7 @@ impl Drop for Block {
         // understand: with this pair it watches what becomes of the memory afterwards.
         self.readers_gone.load(Ordering::Acquire);
         if let Some(memory) = self.memory.take() {
-            self.pool.give_back(memory, self.from_reserve);
+            self.pool.give_back(memory);
         }
     }
 }
@@ -278,11 +267,16 @@ impl Place {
     }
 }
 
-/// The bytes and entries of a batch whose every span is published. Immutable; clones share the block.
+/// The bytes and entries of a batch whose every span is published, or of a part of it. Immutable; clones and parts
+/// share the block.
 #[derive(Clone)]
 pub(crate) struct Closed {
     block: Arc<Block>,
+    /// Its first record's number in the block.
+    first: u32,
     records: u32,
+    /// Where its first record begins.
+    start: usize,
     bytes: usize,
 }
 
@@ -297,7 +291,7 @@ impl Closed {
     /// All of the first `records` records, `bytes` in all, were published, and nobody writes to the block any more.
     pub(crate) unsafe fn new(block: Arc<Block>, records: u32, bytes: usize) -> Self {
         block.touch.read_all();
-        Self { block, records, bytes }
+        Self { block, first: 0, records, start: 0, bytes }
     }
 
     pub(crate) fn block(&self) -> &Block {
@@ -308,11 +302,16 @@ impl Closed {
         self.records
     }
 
-    /// The records in wire form.
+    /// Its records stand at the block's start: their indices are those that a batch has to have.
+    pub(crate) fn is_front(&self) -> bool {
+        self.first == 0
+    }
+
+    /// The records as they were appended.
     pub(crate) fn payload(&self) -> &[u8] {
         let Some(memory) = &self.block.memory else { return &[] };
         // SAFETY: inside the block, initialised, and by `new`'s promise nobody writes there any more.
-        unsafe { std::slice::from_raw_parts(memory.start.as_ptr(), self.bytes) }
+        unsafe { std::slice::from_raw_parts(memory.start.as_ptr().add(self.start), self.bytes) }
     }
 
     /// A seeded bug (`Mutant::ReuseOnExpiry`): the bytes are somebody else's now, whoever still reads them.
@@ -320,7 +319,7 @@ impl Closed {
     pub(crate) fn scribble(&self) {
         if let Some(memory) = &self.block.memory {
             // SAFETY: inside the block; one thread runs at a time in a simulation.
-            unsafe { memory.start.as_ptr().write_bytes(0xEE, self.bytes) }
+            unsafe { memory.start.as_ptr().add(self.start).write_bytes(0xEE, self.bytes) }
         }
     }
 
@@ -328,7 +327,7 @@ impl Closed {
         let Some(memory) = self.block.memory.as_ref().filter(|_| index < self.records) else {
             return Entry { opaque: 0, delta: 0, flags: 0 };
         };
-        let from_end = ENTRY_BYTES * (index as usize + 1);
+        let from_end = ENTRY_BYTES * (self.first as usize + index as usize + 1);
         // SAFETY: entries of published records lie inside the block; unaligned reads of plain numbers.
         let (opaque, packed) = unsafe {
             let place = memory.start.as_ptr().add(memory.capacity - from_end);
@@ -350,9 +349,18 @@ impl Closed {
         Marks(self.block.shared.marks.load(Ordering::Relaxed))
     }
 
-    /// The same block with fewer records: the first half of a split.
-    pub(crate) fn prefix(&self, records: u32, bytes: usize) -> Self {
+    /// The first `records` of it, `bytes` in all, and the others.
+    pub(crate) fn parts(&self, records: u32, bytes: usize) -> (Self, Self) {
         debug_assert!(records <= self.records && bytes <= self.bytes);
-        Self { block: Arc::clone(&self.block), records: records.min(self.records), bytes: bytes.min(self.bytes) }
+        let (records, bytes) = (records.min(self.records), bytes.min(self.bytes));
+        let front = Self { block: Arc::clone(&self.block), records, bytes, ..*self };
+        let rest = Self {
+            block: Arc::clone(&self.block),
+            first: self.first + records,
+            records: self.records - records,
+            start: self.start + bytes,
+            bytes: self.bytes - bytes,
+        };
+        (front, rest)
     }
 }

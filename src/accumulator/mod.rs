@@ -213,46 +213,51 @@ impl Accumulator {
         self.pool.trim();
     }
 
-    /// Compresses a batch for the wire. False: there was no room for the copy now.
-    pub fn compress(&self, batch: &Batch, codec: Codec, level: i32, compressor: &mut Compressor) -> bool {
+    /// Encodes a batch for the wire: compresses it, and renumbers it if it is a second half. False: there was no room
+    /// for the copy now.
+    pub fn encode(&self, batch: &Batch, codec: Codec, level: i32, compressor: &mut Compressor) -> bool {
         if batch.is_prepared() {
             return true;
         }
-        let plain = batch.plain();
-        let charged = max_compressed_len(codec, plain.len());
+        let bytes_max = batch.plain().len();
+        let renumbering = if batch.is_front() { 0 } else { bytes_max };
+        let both = renumbering + max_compressed_len(codec, bytes_max);
+        // A second half for which the reserve is too small is not compressed.
+        let compresses = codec != Codec::None && (batch.is_front() || both <= self.pool.reserve());
+        let charged = if compresses { both } else { renumbering };
         if !self.pool.take_reserve(charged) {
             return false;
         }
-        let mut bytes = Vec::new();
-        if compressor.compress(codec, level, plain, &mut bytes).is_err() || bytes.len() >= plain.len() {
-            // What does not get smaller goes out as it is.
-            self.pool.give_reserve(charged);
-            batch.set_plain();
-            return true;
+        let renumbered = (!batch.is_front()).then(|| batch.renumber());
+        let plain = renumbered.as_deref().unwrap_or_else(|| batch.plain());
+        let mut compressed = Vec::new();
+        let is_smaller = compresses
+            && compressor.compress(codec, level, plain, &mut compressed).is_ok()
+            && compressed.len() < plain.len();
+        // What does not get smaller goes out as it is.
+        let copy = if is_smaller { Some((compressed, codec as i16)) } else { renumbered.map(|bytes| (bytes, 0)) };
+        let held = copy.as_ref().map_or(0, |(bytes, _)| bytes.len().min(charged));
+        self.pool.give_reserve(charged - held);
+        match copy {
+            Some((mut bytes, codec)) => {
+                bytes.shrink_to_fit();
+                batch.set_copied(bytes, codec, held, &self.pool);
+            }
+            None => batch.set_plain(),
         }
-        bytes.shrink_to_fit();
-        self.pool.give_reserve(charged.saturating_sub(bytes.len()));
-        let held = bytes.len().min(charged);
-        batch.set_compressed(bytes, codec as i16, held, &self.pool);
         true
     }
 
-    /// Makes two batches of one. `Ok(None)`: no memory for it now, try again; `Err(())`: it cannot be done.
-    #[expect(clippy::result_unit_err, reason = "there is nothing more to say")]
-    pub fn split(&self, batch: &Batch) -> Result<Option<(Batch, Batch)>, ()> {
-        match batch.split(&self.pool) {
-            Ok(halves) => {
-                if !mutant::is(Mutant::SplitNotPending) {
-                    self.unfated.register_in(batch.epoch());
-                }
-                if let Some(partition) = self.partition(batch.partition) {
-                    partition.was_split();
-                }
-                Ok(Some(halves))
-            }
-            Err(Refused::Full) => Ok(None),
-            Err(Refused::Never | Refused::Closed) => Err(()),
+    /// Makes two batches of one, which share its memory. `None`: it cannot be done.
+    pub fn split(&self, batch: &Batch) -> Option<(Batch, Batch)> {
+        let halves = batch.split()?;
+        if !mutant::is(Mutant::SplitNotPending) {
+            self.unfated.register_in(batch.epoch());
         }
+        if let Some(partition) = self.partition(batch.partition) {
+            partition.was_split();
+        }
+        Some(halves)
     }
 
     fn wake_all(&self) {

@@ -1,7 +1,7 @@
 //! Where blocks live, and the one byte-accurate limit (`buffer.memory`) under which all of them stand.
 //!
 //! Charged by block when it is taken, so no counter shared by all threads is touched per record. A part of the limit
-//! (the *reserve*) is kept from appenders: compressed copies and the second halves of splits come out of it.
+//! (the *reserve*) is kept from appenders: what is encoded anew for the wire (compressed, or split) comes out of it.
 
 use super::block::Memory;
 use crate::mutant::{self, Mutant};
@@ -209,15 +209,12 @@ impl Pool {
     }
 
     /// Takes a block back. Wakes whoever gets its bytes.
-    pub(crate) fn give_back(&self, memory: Memory, from_reserve: bool) {
+    pub(crate) fn give_back(&self, memory: Memory) {
         let charge = Self::charge(memory.capacity());
         let mut state = self.state.lock();
         let class = self.classes.capacities.iter().position(|capacity| *capacity == memory.capacity());
         let mut surplus = None;
-        if from_reserve {
-            state.reserve_used -= if mutant::is(Mutant::ReserveLeaks) { 0 } else { charge };
-            surplus = Some(memory);
-        } else if let (Some(class), true, false) = (class, state.line.is_empty(), state.closed) {
+        if let (Some(class), true, false) = (class, state.line.is_empty(), state.closed) {
             state.idle += charge;
             if let Some(list) = state.free.get_mut(class) {
                 list.push(memory);
@@ -345,7 +342,11 @@ impl Pool {
         self.short.load(Ordering::Relaxed)
     }
 
-    /// Bytes out of the reserve for a compressed copy or half a batch; there is always room for one.
+    pub(crate) fn reserve(&self) -> usize {
+        self.reserve
+    }
+
+    /// Bytes out of the reserve for a batch that is encoded anew; there is always room for one.
     pub(crate) fn take_reserve(&self, bytes: usize) -> bool {
         let mut state = self.state.lock();
         let fits = state.reserve_used == 0 || state.reserve_used + bytes <= self.reserve;
@@ -357,18 +358,7 @@ impl Pool {
 
     /// Gives bytes back to the reserve.
     pub(crate) fn give_reserve(&self, bytes: usize) {
-        self.state.lock().reserve_used -= bytes;
-    }
-
-    /// A block out of the reserve, for the second half of a split.
-    pub(crate) fn take_from_reserve(&self, bytes: usize) -> Result<Memory, Refused> {
-        if !self.take_reserve(Self::charge(bytes)) {
-            return Err(Refused::Full);
-        }
-        Memory::new(bytes).ok_or_else(|| {
-            self.give_reserve(Self::charge(bytes));
-            Refused::Never
-        })
+        self.state.lock().reserve_used -= if mutant::is(Mutant::ReserveLeaks) { 0 } else { bytes };
     }
 
     /// Gives the free lists back to the system. Says how many takes there have been, so that the caller can tell

@@ -33,7 +33,9 @@ fn at(nanos: u64) -> impl Fn() -> Time {
 
 /// Every record of a batch with its entry, checked against each other.
 fn read(batch: &Batch) -> Vec<(u64, i64, Vec<u8>)> {
-    let decoded: Vec<_> = records(batch.plain()).map(|record| record.expect("a whole record")).collect();
+    let renumbered = batch.renumber();
+    let decoded: Vec<_> = records(&renumbered).map(|record| record.expect("a whole record")).collect();
+    assert!(!batch.is_front() || renumbered == batch.plain());
     assert_eq!(decoded.len(), batch.records() as usize);
     let mut max = i64::MIN;
     let rows = decoded.iter().enumerate().map(|(index, record)| {
@@ -256,13 +258,48 @@ fn a_split_makes_two_batches_of_the_same_records() {
     partition.seal(&house);
     let batch = partition.collect(&house, Time(2)).batches.remove(0);
     let whole = read(&batch);
-    let (first, second) = house.split(&batch).unwrap().unwrap();
+    let (first, second) = house.split(&batch).unwrap();
     drop(batch);
     assert_eq!((first.records(), second.records()), (3, 2));
     assert_eq!([read(&first), read(&second)].concat(), whole);
-    assert_eq!(second.base_timestamp_ms(), 40);
+    assert_eq!((first.max_timestamp_ms(), second.max_timestamp_ms()), (1_000_000_000_000, 40));
+    let used = house.memory_used();
+    assert_eq!(used.1, 0, "the halves share the memory of the whole");
     drop((first, second));
     assert_eq!(house.memory_used(), (0, 0));
+}
+
+#[test]
+fn a_second_half_goes_out_with_indices_from_0_and_a_half_of_a_half_too() {
+    let house = house(&Limits { memory_bytes: 16 << 20, batch_bytes: 1 << 20, ..limits() });
+    let partition = house.add_partition(1, 0).unwrap();
+    for number in 0..40_000u64 {
+        house.append(&partition, &record(&number.to_le_bytes(), number as i64, number), false, &at(1)).unwrap();
+    }
+    partition.seal(&house);
+    let batches = partition.collect(&house, Time(2)).batches;
+    let batch = batches.into_iter().max_by_key(Batch::records).unwrap();
+    assert!(batch.records() > 8_192, "indices of one, two and three bytes");
+    let first_number = batch.entry(0).opaque;
+    let (first, second) = house.split(&batch).unwrap();
+    let (third, fourth) = house.split(&second).unwrap();
+    assert!(first.is_prepared() && !third.is_prepared() && !fourth.is_prepared());
+    let mut compressor = Compressor::new();
+    let mut number = first_number;
+    for part in [first, third, fourth] {
+        assert!(house.encode(&part, Codec::None, 0, &mut compressor));
+        let (codec, bytes) = part.wire_form();
+        assert!(codec == 0 && bytes <= part.plain().len());
+        assert_eq!(house.memory_used().1, if number == first_number { 0 } else { bytes });
+        let payload = part.payload();
+        for (index, record) in (0..).zip(records(payload.bytes()).map(Result::unwrap)) {
+            assert_eq!((record.offset_delta, record.value), (index, Some(&number.to_le_bytes()[..])));
+            assert_eq!(part.base_timestamp_ms() + record.timestamp_delta, number as i64);
+            assert_eq!(part.entry(index as u32).opaque, number);
+            number += 1;
+        }
+    }
+    assert_eq!((number - first_number, house.memory_used().1), (batch.records().into(), 0));
 }
 
 #[test]
@@ -276,7 +313,7 @@ fn flush_epochs_wait_for_batches_opened_before_and_for_both_halves_of_a_split() 
     partition.seal(&house);
     house.append(&partition, &record(b"late", 1, 2), false, &at(1)).unwrap();
     let batch = partition.collect(&house, Time(2)).batches.remove(0);
-    let (first, second) = house.split(&batch).unwrap().unwrap();
+    let (first, second) = house.split(&batch).unwrap();
     house.unfated.done(first.epoch());
     assert!(!house.unfated.wait(epoch, Duration::ZERO), "KAFKA-19479: the second half is still out");
     house.unfated.done(second.epoch());
@@ -349,7 +386,7 @@ fn a_copy_that_is_dropped_gives_its_memory_back_when_nobody_sends_it_and_is_made
     let batch = partition.collect(&house, Time(2)).batches.remove(0);
     assert!(!batch.is_prepared() && batch.undecide().is_none());
     let mut compressor = Compressor::new();
-    let compress = |compressor: &mut Compressor| house.compress(&batch, Codec::Lz4, 9, compressor);
+    let compress = |compressor: &mut Compressor| house.encode(&batch, Codec::Lz4, 9, compressor);
     assert!(compress(&mut compressor));
     let (codec, bytes) = batch.wire_form();
     let held = house.memory_used().1;
@@ -376,7 +413,7 @@ fn a_large_record_is_compressed_whole_and_comes_back() {
     let batch = partition.collect(&house, Time(2)).batches.remove(0);
     let mut compressor = Compressor::new();
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
-        assert!(house.compress(&batch, codec, codec.default_level(), &mut compressor));
+        assert!(house.encode(&batch, codec, codec.default_level(), &mut compressor));
         assert_eq!(batch.wire_form().0, codec as i16);
         let mut plain = Vec::new();
         crate::protocol::decompression::decompress(codec, batch.payload().bytes(), 1 << 20, &mut plain).unwrap();
@@ -399,7 +436,7 @@ fn a_split_keeps_keys_headers_and_flags_and_each_half_is_compressed_by_itself() 
     }
     partition.seal(&house);
     let batch = partition.collect(&house, Time(2)).batches.remove(0);
-    let (first, second) = house.split(&batch).unwrap().unwrap();
+    let (first, second) = house.split(&batch).unwrap();
     let mut number = 0;
     for half in [&first, &second] {
         assert!(!half.is_prepared(), "the whole's codec is the halves' too");
@@ -410,6 +447,6 @@ fn a_split_keeps_keys_headers_and_flags_and_each_half_is_compressed_by_itself() 
         }
     }
     let mut compressor = Compressor::new();
-    assert!(house.compress(&second, Codec::Zstd, 3, &mut compressor));
+    assert!(house.encode(&second, Codec::Zstd, 3, &mut compressor));
     assert_eq!((number, second.wire_form().0, first.wire_form().0), (3, 4, 0));
 }

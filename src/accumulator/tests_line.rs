@@ -73,7 +73,7 @@ fn a_record_that_just_fits_into_batch_size_gets_the_block_that_it_waited_for() {
     while !waiting(&house) {
         std::thread::yield_now();
     }
-    taken.into_iter().for_each(|memory| house.pool.give_back(memory, false));
+    taken.into_iter().for_each(|memory| house.pool.give_back(memory));
     answer.recv_timeout(PATIENCE).expect("it has its block");
 }
 
@@ -82,7 +82,7 @@ fn who_stands_for_a_place_that_another_thread_used_is_not_left_standing() {
     let house = house(64 << 10, Box::new(|| ()));
     let mut taken = fill(&house);
     let ticket = house.pool.enroll(100, false);
-    house.pool.give_back(taken.pop().unwrap(), false);
+    house.pool.give_back(taken.pop().unwrap());
     assert!(ticket.is_granted());
     // A thread that came later uses it, before the one that stands there begins to wait.
     assert!(house.pool.redeem(&ticket, 100).is_some());
@@ -105,7 +105,7 @@ fn a_small_record_does_not_spend_the_place_of_a_large_one_of_its_partition() {
         std::thread::yield_now();
     }
     let small = send(&house, &partition, 10);
-    taken.into_iter().for_each(|memory| house.pool.give_back(memory, false));
+    taken.into_iter().for_each(|memory| house.pool.give_back(memory));
     answer.recv_timeout(PATIENCE).expect("the large one has its block");
     small.recv_timeout(PATIENCE).expect("and so has the small one");
 
@@ -128,7 +128,7 @@ fn who_went_away_without_memory_is_told_when_a_place_is_given_up() {
     let house = house(64 << 10, Box::new(move || _ = count.fetch_add(1, Ordering::SeqCst)));
     let mut taken = fill(&house);
     let ticket = house.pool.enroll(100, false);
-    house.pool.give_back(taken.pop().unwrap(), false);
+    house.pool.give_back(taken.pop().unwrap());
     assert!(ticket.is_granted());
     house.want_memory();
     assert_eq!(told.load(Ordering::SeqCst), 0, "there is none");
@@ -178,15 +178,15 @@ fn memory_goes_to_who_came_first_though_a_later_one_needs_less() {
     let mut taken = fill(&house);
     let first = house.pool.enroll(8 * SMALL, true);
     let second = house.pool.enroll(SMALL, true);
-    house.pool.give_back(taken.pop().unwrap(), false);
-    house.pool.give_back(taken.pop().unwrap(), false);
+    house.pool.give_back(taken.pop().unwrap());
+    house.pool.give_back(taken.pop().unwrap());
     assert!(!first.is_granted() && !second.is_granted(), "what is free is the first one's");
     while !first.is_granted() {
         assert!(!second.is_granted(), "out of turn");
-        house.pool.give_back(taken.pop().unwrap(), false);
+        house.pool.give_back(taken.pop().unwrap());
     }
-    house.pool.give_back(taken.pop().unwrap(), false);
-    house.pool.give_back(taken.pop().unwrap(), false);
+    house.pool.give_back(taken.pop().unwrap());
+    house.pool.give_back(taken.pop().unwrap());
     assert!(second.is_granted());
 }
 

@@ -139,7 +139,7 @@ impl<B: Parcel> Engine<B> {
         self.settle(number, now);
     }
 
-    /// The batch that [`Action::Split`] named cannot be split (no memory): it fails.
+    /// The batch that [`Action::Split`] named cannot be split: it fails.
     pub fn handle_split_failed(&mut self, number: PartitionNumber, now: Time) {
         let Some(place) = self.splitting(number) else { return };
         let batch = self.partitions.get_mut(number.0 as usize).and_then(|partition| partition.queue.get_mut(place));
@@ -149,18 +149,6 @@ impl<B: Parcel> Engine<B> {
             self.fail(number, place, doom, Vec::new());
         }
         self.settle(number, now);
-    }
-
-    /// There is no memory yet for the halves of the batch that [`Action::Split`] named. False: nobody waits for them
-    /// any more, because the batch's time is over, or it was given up; it has its fate now.
-    pub fn handle_split_delayed(&mut self, number: PartitionNumber, now: Time) -> bool {
-        let partition = self.partitions.get(number.0 as usize);
-        let batch = self.splitting(number).and_then(|place| partition?.queue.get(place));
-        let is_awaited = batch.is_some_and(|batch| batch.doom.is_none());
-        if !is_awaited {
-            self.handle_split_failed(number, now);
-        }
-        is_awaited
     }
 
     /// Place of the batch that is being split.

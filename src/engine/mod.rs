@@ -138,8 +138,8 @@ pub enum Action<B> {
     Fate(PartitionNumber, B, Fate),
     /// The engine no longer refers to this batch: drop it where no lock is held.
     Released(B),
-    /// The compressed copy of this batch takes room and will not be sent soon: drop it. The batch is compressed again
-    /// when its turn comes ([`Transmit::Prepare`]). This has to be in force before the engine is asked again.
+    /// The copy of this batch that was encoded for the wire takes room and will not be sent soon: drop it. It is made
+    /// again when its turn comes ([`Transmit::Prepare`]). This has to be in force before the engine is asked again.
     Unprepare(B),
     /// The broker finds this batch too large: make two of it (first ⌈n/2⌉ records, rest) and call
     /// [`Engine::handle_split`].

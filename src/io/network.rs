@@ -13,7 +13,6 @@ use crate::protocol::compression::{Codec, Compressor};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::time::Time;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,9 +93,6 @@ pub struct Network {
     /// Nothing is sent any more: a fatal error, or a defect.
     finished: AtomicBool,
     host: Box<dyn Host>,
-    /// Splits that wait for memory of the reserve.
-    splits: Mutex<VecDeque<(PartitionNumber, Batch)>>,
-    split_waits: AtomicBool,
 }
 
 impl Network {
@@ -132,8 +128,6 @@ impl Network {
             stopping: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             host,
-            splits: Mutex::new(VecDeque::new()),
-            split_waits: AtomicBool::new(false),
         });
         network.add_inbox();
         network
@@ -197,7 +191,7 @@ impl Network {
         match action {
             Action::Fate(_, batch, fate) => self.complete(batch, fate),
             Action::Released(batch) | Action::Unprepare(batch) => drop(batch),
-            Action::Split(partition, batch) => self.split(partition, batch),
+            Action::Split(partition, batch) => self.split(partition, &batch),
             Action::Start(connection) => {
                 if let Err(error) = self.start_thread(connection) {
                     self.fail(&format!("a network thread could not be started: {error}"));
@@ -302,39 +296,19 @@ impl Network {
         records
     }
 
-    fn split(self: &Arc<Self>, partition: PartitionNumber, batch: Batch) {
+    fn split(self: &Arc<Self>, partition: PartitionNumber, batch: &Batch) {
         let now = self.clock.now();
-        match self.accumulator.split(&batch) {
-            Ok(Some((first, second))) => {
-                drop(batch);
-                self.visit(|engine| engine.handle_split(partition, first, second, now));
-            }
-            Ok(None) if !self.visit(|engine| engine.handle_split_delayed(partition, now)) => drop(batch),
-            Ok(None) => {
-                self.splits.lock().push_back((partition, batch));
-                self.split_waits.store(true, Ordering::Release);
-            }
-            Err(()) => self.visit(|engine| engine.handle_split_failed(partition, now)),
+        match self.accumulator.split(batch) {
+            Some((first, second)) => self.visit(|engine| engine.handle_split(partition, first, second, now)),
+            None => self.visit(|engine| engine.handle_split_failed(partition, now)),
         }
     }
 
-    /// Tries again what waited for memory of the reserve. True: something still does.
-    pub(super) fn retry_splits(self: &Arc<Self>) -> bool {
-        if !self.split_waits.swap(false, Ordering::AcqRel) {
-            return false;
-        }
-        let waiting = std::mem::take(&mut *self.splits.lock());
-        for (partition, batch) in waiting {
-            self.split(partition, batch);
-        }
-        self.split_waits.load(Ordering::Acquire)
-    }
-
-    /// Compresses what goes out next. At least one of them is prepared afterwards, or there was no memory.
+    /// Encodes what goes out next. At least one of them is prepared afterwards, or there was no memory.
     pub(super) fn prepare(&self, batches: &[Batch], compressor: &mut Compressor) -> bool {
         let mut any = false;
         for batch in batches {
-            any |= self.accumulator.compress(batch, self.config.codec, self.config.level, compressor);
+            any |= self.accumulator.encode(batch, self.config.codec, self.config.level, compressor);
         }
         any
     }
@@ -415,12 +389,6 @@ impl Network {
                     break;
                 }
             }
-        }
-        let splits = std::mem::take(&mut *self.splits.lock());
-        for (partition, batch) in splits {
-            drop(batch);
-            let now = self.clock.now();
-            self.visit(|engine| engine.handle_split_failed(partition, now));
         }
         records
     }

@@ -330,11 +330,7 @@ impl Pump {
                 self.network.accumulator.trim();
             }
         }
-        let reserve = if self.network.retry_splits() | std::mem::take(&mut self.lacks_reserve) {
-            now + RESERVE_RETRY
-        } else {
-            Time::NEVER
-        };
+        let reserve = if std::mem::take(&mut self.lacks_reserve) { now + RESERVE_RETRY } else { Time::NEVER };
         let trim = self.trim.map_or(Time::NEVER, |(at, _)| at);
         let connection = self.connection;
         let (engine, waiting) =

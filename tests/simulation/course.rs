@@ -117,6 +117,8 @@ impl World {
             return;
         }
         self.read_promptly();
+        // Each broker learns what the controller has decided.
+        self.run(self.now + Duration::from_millis(100), |_| false);
         for topic in 0..self.topics.len() as u32 {
             let partitions = self.shop.book.partitions(topic);
             let Some(partition) = self.random.pick(&partitions).cloned() else { continue };

@@ -37,12 +37,18 @@ pub(crate) enum Kind {
     Starve,
     /// The calendar's clock jumps.
     Calendar,
+    /// A broker that its cluster does not hear any more, and that the client loses, too, and finds again before
+    /// another one leads.
+    Isolate,
+    /// Answers are held back until requests have piled up, and then they are lost with the broker, which is started
+    /// again.
+    Restart,
     /// Brokers and what they say.
     Cluster,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Delay,
         Self::Cut,
         Self::HalfOpen,
@@ -56,6 +62,8 @@ impl Kind {
         Self::Pause,
         Self::Starve,
         Self::Calendar,
+        Self::Isolate,
+        Self::Restart,
         Self::Cluster,
     ];
 
@@ -127,16 +135,20 @@ impl Plan {
         let faults = draw_faults(random, is_cluster_faulty);
         let engine = draw_engine(random);
         let codec = if random.chance(60) { Codec::None } else { one_of(random, Codec::ALL) };
-        let batch_bytes = one_of(random, &[200, 1_000, 4_096, 16_384, 16_384, 100_000]).min(engine.request_bytes_max);
-        let linger = millis(random, &[0, 0, 1, 5, 5, 50, 300]).min(engine.delivery_timeout - engine.request_timeout);
+        // Many small batches one behind the other: what is out when something ends is a pipeline.
+        let is_dense = random.chance(25);
+        let batches: &[usize] = if is_dense { &[200, 1_000] } else { &[200, 1_000, 4_096, 16_384, 16_384, 100_000] };
+        let batch_bytes = one_of(random, batches).min(engine.request_bytes_max);
+        let lingers: &[u64] = if is_dense { &[0, 0, 1] } else { &[0, 0, 1, 5, 5, 50, 300] };
+        let linger = millis(random, lingers).min(engine.delivery_timeout - engine.request_timeout);
         let limits = draw_limits(random, &engine, codec, batch_bytes, linger);
         let shared = limits.memory_bytes - limits.reserve_bytes;
         let large = (engine.request_bytes_max as u64 / 2).min(shared as u64 / 4).min(60_000);
         let is_long = random.chance(10);
         let trouble = millis(random, if is_long { &[20_000, 90_000] } else { &[300, 1_000, 3_000, 8_000] });
         let senders = random.range(1..=4) as u32;
-        let records = one_of(random, &[10, 40, 100, 100, 250]);
-        let burst = one_of(random, &[1, 3, 10, 40]);
+        let records = if is_dense { 600 } else { one_of(random, &[10, 40, 100, 100, 250]) };
+        let burst = if is_dense { one_of(random, &[1, 3]) } else { one_of(random, &[1, 3, 10, 40]) };
         let bursts_each = (records / u64::from(senders) / burst).max(1);
         Self {
             codec,
@@ -188,7 +200,12 @@ impl IntoRange for (u64, u64) {
 /// Some kinds, often few, seldom all: a fault is found by what surrounds it, and hidden by it.
 fn draw_faults(random: &mut Random, is_cluster_faulty: bool) -> Vec<Kind> {
     let percent = one_of(random, &[0, 0, 15, 15, 30, 60]);
-    let of_network = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Cluster && random.chance(percent));
+    let of_network = Kind::ALL.into_iter().filter(|kind| match kind {
+        Kind::Cluster => false,
+        // What idempotence is for; each is a whole course of things that seldom come together by themselves.
+        Kind::Isolate | Kind::Restart => random.chance(percent.max(30)),
+        _ => random.chance(percent),
+    });
     let mut faults: Vec<Kind> = of_network.collect();
     if is_cluster_faulty {
         // As often as all others together.

@@ -57,6 +57,8 @@ impl World {
                 self.reset_one(heard) | true
             }
             Kind::Crumbs => true,
+            Kind::Isolate => self.isolate(),
+            Kind::Restart => self.restart(),
             Kind::Reset => self.reset_one(heard),
             Kind::Delay | Kind::Cut | Kind::HalfOpen | Kind::Deaf | Kind::LateAnswer | Kind::LateRequest => {
                 self.harm_links(kind, until)
@@ -88,6 +90,44 @@ impl World {
         let Some(link) = self.random.pick(&links).copied() else { return false };
         heard.extend(self.wire.reset(link, self.now));
         true
+    }
+
+    /// The client loses the broker with what was not answered, and finds it again at any time, often when the oldest
+    /// of these records were given up and others not yet.
+    fn isolate(&mut self) -> bool {
+        let Some(node) = self.connected_broker() else { return false };
+        let (now, after) = (self.now, self.random.millis(0..=300));
+        let early = if self.random.chance(70) { self.plan.engine.delivery_timeout } else { Duration::ZERO };
+        let refused = early + self.random.millis(0..=300);
+        let span = refused + Duration::from_secs(10);
+        self.cluster.inject(&Fault::Isolate { node, after, span }, now);
+        let lost = now + after + self.random.millis(0..=300);
+        self.lose_answers(node, lost);
+        self.doors.refusing.insert(node, (now + refused).min(self.heals_at.max(now)));
+        true
+    }
+
+    fn restart(&mut self) -> bool {
+        let Some(node) = self.connected_broker() else { return false };
+        let (now, clean) = (self.now, self.random.chance(50));
+        let (after, down) = (self.random.millis(1..=1_000), self.random.millis(1..=1_000));
+        self.cluster.inject(&Fault::Restart { node, after, clean, down }, now);
+        self.lose_answers(node, now + after);
+        true
+    }
+
+    fn connected_broker(&mut self) -> Option<i32> {
+        let links = self.open_links();
+        let chosen = self.random.pick(&links)?;
+        self.wire.links.get(chosen).map(|link| link.node)
+    }
+
+    /// No answer of the broker arrives any more, and at this moment its connections end.
+    fn lose_answers(&mut self, node: i32, at: Time) {
+        for link in self.wire.links.values_mut().filter(|link| link.node == node) {
+            link.down.held_until = link.down.held_until.max(at);
+            link.down.cut_after = Some(0);
+        }
     }
 
     /// One connection, or all of one broker's.

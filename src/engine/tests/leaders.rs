@@ -142,6 +142,46 @@ fn older_leader_epochs_are_ignored_until_the_topic_is_another_one() {
 }
 
 #[test]
+fn a_topic_made_anew_by_brokers_without_topic_ids_is_found_again() {
+    // Its epochs begin at 0 again, and nothing else tells it from a broker that knows less than another one.
+    let mut rig = Rig::new(config());
+    rig.topics.insert("t".into(), ([0; 16], 0, vec![(1, 4)]));
+    rig.engine.add_topic(TopicNumber(0), "t", rig.now);
+    rig.pump();
+    let first = rig.connection(0);
+    rig.topics.insert("t".into(), ([0; 16], 0, vec![(2, 5)]));
+    rig.send(0, 1);
+    rig.answer(first, 6);
+    rig.advance(SECOND);
+    let second = rig.connection(0);
+    assert_eq!((second != first, rig.out(second)), (true, vec![0]));
+    rig.topics.insert("t".into(), ([0; 16], 0, vec![(1, 0)]));
+    rig.answer(second, 3);
+    rig.pump();
+    assert_eq!(rig.connection(0), second, "one older answer says nothing");
+    for _ in 0..20 {
+        rig.advance(SECOND);
+        if !rig.out(second).is_empty() {
+            rig.answer(second, 3);
+        }
+    }
+    assert_eq!((rig.connection(0), rig.out(first)), (first, vec![0]), "many do");
+    rig.answer(first, 0);
+    assert_eq!(rig.end(0, 0).2, Outcome::Written);
+}
+
+#[test]
+fn a_topic_does_not_fall_asleep_while_a_batch_waits_for_its_leader() {
+    let config = EngineConfig { metadata_idle_max: 5 * SECOND, delivery_timeout: 600 * SECOND, ..config() };
+    let mut rig = Rig::up(config, &[-1]);
+    rig.send(0, 1);
+    rig.advance(300 * SECOND);
+    rig.topics.get_mut("t").unwrap().2 = vec![(1, 1)];
+    rig.advance(2 * SECOND);
+    assert_eq!(rig.out(rig.connection(0)), [0], "its leader was asked for all the time");
+}
+
+#[test]
 fn a_topic_being_created_is_asked_for_again_with_backoff() {
     let mut rig = Rig::new(config());
     rig.topics.insert("t".into(), ([0; 16], 3, Vec::new()));

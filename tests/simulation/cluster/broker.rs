@@ -55,6 +55,8 @@ pub(crate) struct Broker {
     pub(crate) is_informed: bool,
     /// Neither does the controller hear of it until then, nor the other way around.
     pub(crate) cut_until: Time,
+    /// Nobody fetches from it, nor it from others.
+    pub(crate) isolated_until: Time,
     /// It does not hear what the controller decides until then, though it is heard of.
     pub(crate) uninformed_until: Time,
     /// Its fetches take so much longer until then.
@@ -86,6 +88,7 @@ impl Broker {
             image: Rc::default(),
             is_informed: false,
             cut_until: Time::ZERO,
+            isolated_until: Time::ZERO,
             uninformed_until: Time::ZERO,
             slow_until: Time::ZERO,
             slowness: Duration::ZERO,
@@ -245,6 +248,14 @@ impl Cluster {
         self.timers.set(self.now + self.profile.session_timeout, Event::Fence { node, generation }, None);
         self.timers.set(until, Event::Rejoin { node, until }, None);
         self.count("brokers cut off");
+    }
+
+    /// And no other broker hears of it.
+    pub(super) fn isolate(&mut self, node: i32, span: Duration) {
+        if let Some(broker) = self.brokers.get_mut(&node) {
+            broker.isolated_until = self.now + span;
+        }
+        self.cut(node, span);
     }
 
     pub(super) fn rejoin(&mut self, node: i32, until: Time) {

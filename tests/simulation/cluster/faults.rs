@@ -59,6 +59,12 @@ pub(crate) enum Fault {
         node: i32,
         span: Duration,
     },
+    /// The same, after a while, and no other broker hears of it either: what it appends then stays there.
+    Isolate {
+        node: i32,
+        after: Duration,
+        span: Duration,
+    },
     /// It does not learn what the controller decides.
     Uninformed {
         node: i32,
@@ -75,6 +81,13 @@ pub(crate) enum Fault {
         node: i32,
         span: Duration,
         tardiness: Duration,
+    },
+    /// After a while it is stopped cleanly or killed, and started again.
+    Restart {
+        node: i32,
+        after: Duration,
+        clean: bool,
+        down: Duration,
     },
     /// Another in-sync replica leads.
     Elect {

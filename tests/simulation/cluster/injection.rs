@@ -35,9 +35,11 @@ impl Cluster {
             | Fault::PowerLoss { .. }
             | Fault::Pause { .. }
             | Fault::Cut { .. }
+            | Fault::Isolate { .. }
             | Fault::Uninformed { .. }
             | Fault::SlowReplica { .. }
             | Fault::SlowAnswers { .. }
+            | Fault::Restart { .. }
             | Fault::Throttle { .. }
             | Fault::Lie { .. } => self.befall_broker(fault),
             Fault::Elect { .. }
@@ -84,6 +86,9 @@ impl Cluster {
             }
             Fault::Pause { node, span } => self.pause(node, span),
             Fault::Cut { node, span } => self.cut(node, span),
+            Fault::Isolate { node, after, span } => {
+                self.timers.set(now + after, Event::Isolate { node, span }, None);
+            }
             Fault::CrashAt { node, point, silent, down } => {
                 self.change(node, |broker| broker.doom = Some(Doom { point, silent, down }));
             }
@@ -100,6 +105,9 @@ impl Cluster {
                 broker.tardy_until = now + span;
                 broker.tardiness = tardiness;
             }),
+            Fault::Restart { node, after, clean, down } => {
+                self.timers.set(now + after, Event::Roll { node, clean, down, release: None }, None);
+            }
             Fault::Throttle { node, throttle_ms, times } => self.change(node, |broker| {
                 broker.throttle_ms = throttle_ms;
                 broker.throttles = times;
@@ -241,6 +249,7 @@ impl Cluster {
         for node in self.nodes() {
             self.change(node, |broker| {
                 broker.cut_until = Time::ZERO;
+                broker.isolated_until = Time::ZERO;
                 broker.uninformed_until = Time::ZERO;
                 broker.slow_until = Time::ZERO;
                 broker.tardy_until = Time::ZERO;

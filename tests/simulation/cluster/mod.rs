@@ -146,6 +146,7 @@ impl Cluster {
             Event::Start { node, generation } => self.start(node, generation),
             Event::Resume { node, generation } => self.resume(node, generation),
             Event::Rejoin { node, until } => self.rejoin(node, until),
+            Event::Isolate { node, span } => self.isolate(node, span),
             Event::Roll { node, clean, down, release } => self.roll(node, clean, down, release),
             Event::Replace { key, node } => self.replace(key, node),
             Event::Repair { key, node } => self.repair(key, node),

@@ -42,7 +42,9 @@ impl Cluster {
         let Some(follower) = partition.replica_mut(node) else { return };
         follower.is_fetching = false;
         let Role::Follower { leader, epoch, .. } = follower.role else { return };
-        let is_peer_there = self.brokers.get(&leader).is_some_and(|broker| broker.is_up && !broker.is_paused);
+        let hears = |node| self.brokers.get(&node).is_some_and(|broker| now >= broker.isolated_until);
+        let is_peer_up = self.brokers.get(&leader).is_some_and(|broker| broker.is_up && !broker.is_paused);
+        let is_peer_there = is_peer_up && hears(leader) && hears(node);
         let Some((follower, peer)) = partition.pair(node, leader) else { return };
         let leads = peer.leadership().is_some_and(|known| known.epoch == epoch);
         if !is_peer_there || !leads || now < peer.offline_until || now < follower.offline_until {

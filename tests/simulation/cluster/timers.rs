@@ -33,6 +33,8 @@ pub(crate) enum Event {
     Resume { node: i32, generation: u64 },
     /// A broker that the controller could not reach is reached again.
     Rejoin { node: i32, until: Time },
+    /// No other broker hears of this one any more.
+    Isolate { node: i32, span: Duration },
     /// One step of a rolling restart.
     Roll { node: i32, clean: bool, down: Duration, release: Option<&'static Release> },
     /// The controller learns that a leader's log directory failed.
@@ -72,7 +74,7 @@ impl Timers {
 
     /// Takes away what would go wrong later.
     pub(crate) fn drop_faults(&mut self) {
-        self.events.retain(|_, (event, _)| !matches!(event, Event::Roll { .. }));
+        self.events.retain(|_, (event, _)| !matches!(event, Event::Roll { .. } | Event::Isolate { .. }));
     }
 
     pub(crate) fn next(&self) -> Time {

@@ -53,9 +53,8 @@ fn flush_ends_though_nobody_polls_and_batches_are_compressed() {
     assert_eq!(cluster.records("t").len(), sent);
 }
 
-/// One connection's compressed batches use up the reserve; when they are answered, nobody told the other connection.
-#[test]
-fn who_found_the_reserve_used_up_by_another_connection_goes_on_when_it_is_free() {
+/// Topic "t", whose partitions 0 and 1 are led by brokers 1 and 2, and a producer that compresses with little memory.
+fn two_leaders((name, value): (&str, &str)) -> (Cluster, Producer) {
     let cluster = Cluster::start(2).unwrap();
     for command in ["create t 2", "leader t 0 1", "leader t 1 2"] {
         cluster.command(command).unwrap();
@@ -63,19 +62,28 @@ fn who_found_the_reserve_used_up_by_another_connection_goes_on_when_it_is_free()
     let sizes = [("buffer.memory", "524288"), ("batch.size", "65536"), ("max.request.size", "65536")];
     let mut config = config(&cluster, &sizes);
     config.set("compression.type", "gzip").unwrap();
-    config.set("linger.ms", "50").unwrap();
+    config.set(name, value).unwrap();
+    let producer = Producer::new(&config).unwrap();
+    (cluster, producer)
+}
+
+fn fill(producer: &Producer, partition: i32, count: u64, timeout: Timeout) {
+    let topic = producer.topic("t").unwrap();
+    for seed in 0..count {
+        let value = half_random(1_000, seed);
+        let record =
+            Record { topic, partition: Some(partition), value: Some(&value), quiet: true, ..Record::default() };
+        producer.send(&record, timeout).unwrap();
+    }
+}
+
+/// One connection's compressed batches use up the reserve; when they are answered, nobody told the other connection.
+#[test]
+fn who_found_the_reserve_used_up_by_another_connection_goes_on_when_it_is_free() {
     // Well below the ten seconds after which a look at unused memory happens to wake the other connection, too.
     let soon = Timeout::Of(Duration::from_secs(8));
-    let producer = Producer::new(&config).unwrap();
-    let topic = producer.topic("t").unwrap();
-    let fill = |partition: i32, count: u64| {
-        for seed in 0..count {
-            let value = half_random(1_000, seed);
-            let partition = Some(partition);
-            let record = Record { topic, partition, value: Some(&value), quiet: true, ..Record::default() };
-            producer.send(&record, soon).unwrap();
-        }
-    };
+    let (cluster, producer) = two_leaders(("linger.ms", "50"));
+    let fill = |partition, count| fill(&producer, partition, count, soon);
     // Both connections stand and know the producer id, and batches have their full size.
     fill(0, 300);
     fill(1, 300);
@@ -94,24 +102,8 @@ fn who_found_the_reserve_used_up_by_another_connection_goes_on_when_it_is_free()
 /// The compressed copy of a batch that waits for a broker that is gone held the reserve until delivery.timeout.ms.
 #[test]
 fn a_broker_that_is_gone_does_not_take_the_reserve_from_the_others() {
-    let cluster = Cluster::start(2).unwrap();
-    for command in ["create t 2", "leader t 0 1", "leader t 1 2"] {
-        cluster.command(command).unwrap();
-    }
-    let sizes = [("buffer.memory", "524288"), ("batch.size", "65536"), ("max.request.size", "65536")];
-    let mut config = config(&cluster, &sizes);
-    config.set("compression.type", "gzip").unwrap();
-    config.set("delivery.timeout.ms", "3600000").unwrap();
-    let producer = Producer::new(&config).unwrap();
-    let topic = producer.topic("t").unwrap();
-    let fill = |partition: i32, count: u64| {
-        for seed in 0..count {
-            let value = half_random(1_000, seed);
-            let partition = Some(partition);
-            let record = Record { topic, partition, value: Some(&value), quiet: true, ..Record::default() };
-            producer.send(&record, Timeout::Of(PATIENCE)).unwrap();
-        }
-    };
+    let (cluster, producer) = two_leaders(("delivery.timeout.ms", "3600000"));
+    let fill = |partition, count| fill(&producer, partition, count, Timeout::Of(PATIENCE));
     fill(0, 300);
     fill(1, 300);
     producer.flush(Timeout::Of(PATIENCE)).unwrap();

@@ -1,7 +1,6 @@
 //! Metadata and producer ids: asking for them, and what their answers change.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::backoff::backoff;
 use super::cluster::{self, Address};
@@ -21,9 +20,9 @@ use crate::time::Time;
 const PARTITIONS_MAX: usize = 1_000_000;
 /// A topic's answer may leave out this many partitions in a row; what comes behind a larger hole is ignored.
 const HOLE_MAX: usize = 1_024;
-/// While batches wait for a leader that is none or cannot be reached, its topic is asked for at least this often: the
-/// backoff's second would be most of a failover.
-const LEADER_MISSED_MAX: Duration = Duration::from_millis(250);
+/// While batches wait for a leader that is none or cannot be reached, its topic is asked for so many times without a
+/// growing backoff: a failover may take seconds, and its end is to be noticed in less than one.
+const FAILOVER_ASKS: u32 = 200;
 /// So many answers in a row are not all from brokers that have not heard yet.
 const OLDER_ANSWERS_MAX: u32 = 5;
 /// `REBOOTSTRAP_REQUIRED` (KIP-1102).
@@ -122,10 +121,8 @@ impl<B: Parcel> Engine<B> {
         if let Some(error) = error.filter(tells) {
             self.actions.push_back(Action::TopicError(number, error));
         }
-        let mut soon = backoff(self.config.retry_backoff, failures, &mut self.random);
-        if !has_none {
-            soon = soon.min(LEADER_MISSED_MAX);
-        }
+        let waits = if has_none || failures > FAILOVER_ASKS { failures } else { failures.min(1) };
+        let soon = backoff(self.config.retry_backoff, waits, &mut self.random);
         if is_incomplete || is_stale {
             self.cluster.schedule(number, now + soon, true);
         } else {

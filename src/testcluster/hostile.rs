@@ -5,7 +5,7 @@ use crate::protocol::messages::ApiKey;
 use crate::protocol::messages::describe_producers::DescribeProducersTopicResponse;
 use crate::protocol::messages::header::PREFIX_BYTES;
 use crate::protocol::messages::metadata::MetadataTopic;
-use crate::protocol::messages::produce::{ProducePartitionResponse, ProduceTopicResponse};
+use crate::protocol::messages::produce::ProduceTopicResponse;
 
 const NOT_KAFKA: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nno.\n";
 const CORRELATION_ID_BYTES: usize = 4;
@@ -76,58 +76,39 @@ fn with_huge_count(api: ApiKey, version: i16, mut frame: Vec<u8>) -> Vec<u8> {
 }
 
 /// Partitions that nobody asked about, that were forgotten, or that come twice.
+fn spoil_partitions<P: Clone>(kind: Option<Hostile>, partitions: &mut Vec<P>, set_foreign: impl FnOnce(&mut P)) {
+    match kind {
+        Some(Hostile::ExtraPartition) => {
+            if let Some(mut partition) = partitions.first().cloned() {
+                set_foreign(&mut partition);
+                partitions.push(partition);
+            }
+        }
+        Some(Hostile::OmitPartition) => {
+            partitions.pop();
+        }
+        Some(Hostile::RepeatPartition) => partitions.extend(partitions.first().cloned()),
+        _ => {}
+    }
+}
+
+/// Of the answer to a produce request.
 pub(super) fn spoil_produce(kind: Option<Hostile>, topics: &mut Vec<ProduceTopicResponse>) {
     let Some(topic) = topics.first_mut() else { return };
-    match kind {
-        Some(Hostile::ExtraPartition) => {
-            if let Some(partition) = topic.partitions.first().cloned() {
-                let index = i32::MAX - partition.index;
-                topic.partitions.push(ProducePartitionResponse { index, ..partition });
-            }
-        }
-        Some(Hostile::OmitPartition) => {
-            topic.partitions.pop();
-            if topic.partitions.is_empty() {
-                topics.remove(0);
-            }
-        }
-        Some(Hostile::RepeatPartition) => topic.partitions.extend(topic.partitions.first().cloned()),
-        _ => {}
+    spoil_partitions(kind, &mut topic.partitions, |partition| partition.index = i32::MAX - partition.index);
+    if topic.partitions.is_empty() {
+        topics.remove(0);
     }
 }
 
-/// The same for metadata.
+/// Of metadata.
 pub(super) fn spoil_metadata(kind: Option<Hostile>, topics: &mut [MetadataTopic]) {
     let Some(topic) = topics.first_mut() else { return };
-    match kind {
-        Some(Hostile::ExtraPartition) => {
-            if let Some(mut partition) = topic.partitions.first().cloned() {
-                partition.partition_index = i32::MAX;
-                topic.partitions.push(partition);
-            }
-        }
-        Some(Hostile::OmitPartition) => {
-            topic.partitions.pop();
-        }
-        Some(Hostile::RepeatPartition) => topic.partitions.extend(topic.partitions.first().cloned()),
-        _ => {}
-    }
+    spoil_partitions(kind, &mut topic.partitions, |partition| partition.partition_index = i32::MAX);
 }
 
-/// The same for what is remembered of producers.
+/// Of what is remembered of producers.
 pub(super) fn spoil_describe_producers(kind: Option<Hostile>, topics: &mut [DescribeProducersTopicResponse]) {
     let Some(topic) = topics.first_mut() else { return };
-    match kind {
-        Some(Hostile::ExtraPartition) => {
-            if let Some(mut partition) = topic.partitions.first().cloned() {
-                partition.partition_index = i32::MAX;
-                topic.partitions.push(partition);
-            }
-        }
-        Some(Hostile::OmitPartition) => {
-            topic.partitions.pop();
-        }
-        Some(Hostile::RepeatPartition) => topic.partitions.extend(topic.partitions.first().cloned()),
-        _ => {}
-    }
+    spoil_partitions(kind, &mut topic.partitions, |partition| partition.partition_index = i32::MAX);
 }

@@ -182,8 +182,9 @@ impl Plan {
         }
     }
 
+    /// Nothing twice, and all in order. (With `unknown.outcome=resend` the application has chosen otherwise.)
     pub(crate) fn is_idempotent(&self) -> bool {
-        self.engine.idempotent && self.engine.acks == -1
+        self.engine.idempotent && self.engine.acks == -1 && !self.engine.resend_unknown
     }
 }
 

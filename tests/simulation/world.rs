@@ -105,6 +105,8 @@ impl World {
         let mut random = Random::new(seed);
         let mut profile = Profile::draw(&mut random);
         let mut plan = Plan::draw(&mut random, !profile.kinds.is_empty());
+        // `unknown.outcome=resend`, drawn by itself: every other draw stays what it is.
+        plan.engine.resend_unknown = Random::new(!seed).chance(5);
         if plan.engine.acks != -1 {
             // A leader that waits for nobody answers right after its own append: nothing can go wrong in between.
             profile.kinds.retain(|kind| *kind != crate::cluster::Kind::RefuseAfter);

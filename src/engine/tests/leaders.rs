@@ -70,11 +70,21 @@ fn a_new_leader_is_found_soon_after_the_cluster_names_it() {
     rig.advance(10 * SECOND);
     let (count, attempts) = (rig.metadata_count, rig.attempts.len());
     rig.advance(10 * SECOND);
-    assert!((35..60).contains(&(rig.metadata_count - count)), "{} in ten seconds", rig.metadata_count - count);
+    assert!((80..125).contains(&(rig.metadata_count - count)), "{} in ten seconds", rig.metadata_count - count);
     assert!(rig.attempts.len() - attempts <= 14, "the dead one is not tried more often for that");
     rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
-    rig.advance(Duration::from_millis(255));
+    rig.advance(Duration::from_millis(125));
     assert_eq!(rig.out(rig.connection(0)), [0]);
+}
+
+#[test]
+fn a_leader_that_is_missed_for_long_is_asked_for_less_often() {
+    let mut rig = Rig::up(config(), &[-1]);
+    rig.send(0, 1);
+    rig.advance(60 * SECOND);
+    let count = rig.metadata_count;
+    rig.advance(10 * SECOND);
+    assert!((8..16).contains(&(rig.metadata_count - count)), "{} in ten seconds", rig.metadata_count - count);
 }
 
 #[test]

@@ -133,22 +133,44 @@ fn millis(random: &mut Random, choices: &[u64]) -> Duration {
 impl Plan {
     pub(crate) fn draw(random: &mut Random, is_cluster_faulty: bool) -> Self {
         let faults = draw_faults(random, is_cluster_faulty);
-        let engine = draw_engine(random);
+        let mut engine = draw_engine(random);
+        // A leader that is isolated is found again, before another one leads, when some of what it has was given up and
+        // some was not: times have to fit for that.
+        let is_brief = faults.contains(&Kind::Isolate) && random.chance(40);
+        if is_brief {
+            engine.request_timeout = Duration::from_secs(1);
+            engine.delivery_timeout = Duration::from_secs(2);
+            engine.reconnect_backoff = (Duration::from_millis(10), Duration::from_millis(100));
+        }
         let codec = if random.chance(60) { Codec::None } else { one_of(random, Codec::ALL) };
         // Many small batches one behind the other: what is out when something ends is a pipeline.
         let is_dense = random.chance(25);
         let batches: &[usize] = if is_dense { &[200, 1_000] } else { &[200, 1_000, 4_096, 16_384, 16_384, 100_000] };
         let batch_bytes = one_of(random, batches).min(engine.request_bytes_max);
         let lingers: &[u64] = if is_dense { &[0, 0, 1] } else { &[0, 0, 1, 5, 5, 50, 300] };
+        let lingers = if is_brief { &[0, 1, 5][..] } else { lingers };
         let linger = millis(random, lingers).min(engine.delivery_timeout - engine.request_timeout);
         let limits = draw_limits(random, &engine, codec, batch_bytes, linger);
         let shared = limits.memory_bytes - limits.reserve_bytes;
         let large = (engine.request_bytes_max as u64 / 2).min(shared as u64 / 4).min(60_000);
         let is_long = random.chance(10);
-        let trouble = millis(random, if is_long { &[20_000, 90_000] } else { &[300, 1_000, 3_000, 8_000] });
+        let lengths: &[u64] = match (is_long, is_brief) {
+            (true, _) => &[20_000, 90_000],
+            (_, true) => &[8_000, 15_000],
+            _ => &[300, 1_000, 3_000, 8_000],
+        };
+        let trouble = millis(random, lengths);
         let senders = random.range(1..=4) as u32;
         let records = if is_dense { 600 } else { one_of(random, &[10, 40, 100, 100, 250]) };
-        let burst = if is_dense { one_of(random, &[1, 3]) } else { one_of(random, &[1, 3, 10, 40]) };
+        let burst = if is_brief {
+            1
+        } else if is_dense {
+            one_of(random, &[1, 3])
+        } else {
+            one_of(random, &[1, 3, 10, 40])
+        };
+        // What is out when it begins was opened over a whole second.
+        let records = if is_brief { u64::from(senders) * trouble.as_millis() as u64 / 150 } else { records };
         let bursts_each = (records / u64::from(senders) / burst).max(1);
         Self {
             codec,

@@ -96,12 +96,12 @@ impl World {
     /// of these records were given up and others not yet.
     fn isolate(&mut self) -> bool {
         let Some(node) = self.connected_broker() else { return false };
-        let (now, after) = (self.now, self.random.millis(0..=300));
+        let (now, after) = (self.now, self.random.millis(0..=1_000));
         let early = if self.random.chance(70) { self.plan.engine.delivery_timeout } else { Duration::ZERO };
         let refused = early + self.random.millis(0..=300);
         let span = refused + Duration::from_secs(10);
         self.cluster.inject(&Fault::Isolate { node, after, span }, now);
-        let lost = now + after + self.random.millis(0..=300);
+        let lost = now + after.max(self.random.millis(0..=1_000));
         self.lose_answers(node, lost);
         self.doors.refusing.insert(node, (now + refused).min(self.heals_at.max(now)));
         true

@@ -154,7 +154,17 @@ impl Bench {
         if let Some(version) = ended.line.split_once("version=").filter(|_| matches!(peer, Peer::Client(_))) {
             self.versions.insert(peer.name(), version.1.to_owned());
         }
-        Ok(sample(load, &ended, sink_cpu, requests))
+        let mut sample = sample(load, &ended);
+        if !sample.contains_key(&Metric::Throughput) || matches!(peer, Peer::Socket | Peer::Codec) {
+            return Ok(sample);
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a count of records")]
+        let records = load.records as f64;
+        sample.insert(Metric::SinkCpu, sink_cpu.as_secs_f64() * 1e9 / records);
+        if let Some(requests) = requests {
+            sample.insert(Metric::Requests, requests * 1000.0 / records);
+        }
+        Ok(sample)
     }
 
     fn run(&self, peer: Peer, load: &Load, sink: &Sink, topic: &str) -> Result<Ended, Failure> {
@@ -202,7 +212,7 @@ fn log() -> Result<File, Failure> {
 
 /// The figures of one run: of its line, and of the operating system.
 #[allow(clippy::cast_precision_loss, reason = "counts of records and bytes")]
-fn sample(load: &Load, ended: &Ended, sink_cpu: Duration, requests: Option<f64>) -> Sample {
+fn sample(load: &Load, ended: &Ended) -> Sample {
     let field = |name: &str| -> Option<f64> {
         ended.line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?.parse().ok()
     };
@@ -229,7 +239,5 @@ fn sample(load: &Load, ended: &Ended, sink_cpu: Duration, requests: Option<f64>)
     }
     put(Metric::Throughput, field("seconds").map(|seconds| records / seconds));
     put(Metric::Cpu, Some(ended.cpu.as_nanos() as f64 / records));
-    put(Metric::SinkCpu, Some(sink_cpu.as_nanos() as f64 / records));
-    put(Metric::Requests, requests.map(|requests| requests * 1000.0 / records));
     sample
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::load::Load;
 use crate::machine;
 use crate::measure::{Measured, Pace};
 use crate::picture;
@@ -115,14 +116,24 @@ fn section(text: &mut String, measured: &Measured) {
         writeln!(text, "| {}{failed} | {} |", entry.label, cells.join(" | ")).unwrap();
     }
     text.push('\n');
-    if let Some(entry) = row.entries.first() {
-        let words = entry.load.words("…", "…").join(" ").replace("bootstrap=… topic=… ", "");
-        let payload = entry.load.payload.name();
-        let words: Vec<&str> = words.split(' ').filter(|word| !word.starts_with("payload=")).collect();
-        writeln!(text, "    {} payload={payload}", words.join(" ")).unwrap();
-        row.commands.iter().for_each(|command| writeln!(text, "    cluster: {command}").unwrap());
-        text.push('\n');
+    for (place, entry) in row.entries.iter().enumerate() {
+        let words = words(&entry.load);
+        let is_alone = row.entries.iter().all(|other| self::words(&other.load) == words);
+        match (is_alone, place) {
+            (true, 0) => writeln!(text, "    {words}").unwrap(),
+            (true, _) => {}
+            (false, _) => writeln!(text, "    {}: {words}", entry.label).unwrap(),
+        }
     }
+    row.commands.iter().for_each(|command| writeln!(text, "    cluster: {command}").unwrap());
+    text.push('\n');
+}
+
+/// A driver's words but for those of the place: where to, and the file of values.
+fn words(load: &Load) -> String {
+    let mut words = load.words("", "");
+    words.retain(|word| !["bootstrap=", "topic=", "payload="].iter().any(|name| word.starts_with(name)));
+    format!("{} payload={}", words.join(" "), load.payload.name())
 }
 
 fn cell(samples: Option<&Samples>, metric: Metric) -> String {

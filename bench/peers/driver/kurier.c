@@ -29,7 +29,8 @@ int client_start(const options *o)
     int bad = set(config, "bootstrap.servers", o->bootstrap) || set(config, "linger.ms", linger_ms) ||
               set(config, "compression.type", o->codec) || set(config, "acks", o->acks) ||
               set(config, "enable.idempotence", o->idempotent ? "true" : "false") ||
-              set(config, "batch.size", "1000000") || set(config, "buffer.memory", buffer);
+              set(config, "batch.size", "1000000") || set(config, "max.in.flight.requests.per.connection", "5") ||
+              set(config, "buffer.memory", buffer);
     if (!bad && kurier_producer_new(config, &producer, &error) != KURIER_CODE_OK) {
         fprintf(stderr, "kurier: %s\n", error.message);
         bad = 1;

@@ -32,8 +32,8 @@ int client_start(const options *o)
     int bad = set(conf, "bootstrap.servers", o->bootstrap) || set(conf, "linger.ms", linger_ms) ||
               set(conf, "compression.type", o->codec) || set(conf, "acks", o->acks) ||
               set(conf, "enable.idempotence", o->idempotent ? "true" : "false") ||
-              set(conf, "batch.size", "1000000") || set(conf, "queue.buffering.max.kbytes", buffer) ||
-              set(conf, "queue.buffering.max.messages", "0");
+              set(conf, "batch.size", "1000000") || set(conf, "max.in.flight", "5") ||
+              set(conf, "queue.buffering.max.kbytes", buffer) || set(conf, "queue.buffering.max.messages", "0");
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     producer = bad ? NULL : rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     topic = producer ? rd_kafka_topic_new(producer, o->topic, NULL) : NULL;

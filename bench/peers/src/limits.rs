@@ -12,6 +12,9 @@ use crate::request::{Failure, Leader, encode_records, error_of, leaders, produce
 
 /// Requests under way on each connection.
 const IN_FLIGHT: u64 = 5;
+/// For a new topic's leaders.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
 /// kurier's `max.request.size` and `batch.size` by default.
 const REQUEST_BYTES: usize = 1_000_000;
 
@@ -56,8 +59,9 @@ fn replay(words: &Words, values: &[u8]) -> Result<(u64, Duration), Failure> {
     let mut ready = Vec::new();
     for Leader { address, partitions } in &leaders {
         let (request, count) = produce(topic, partitions, acks, codec, (values, value_bytes), REQUEST_BYTES)?;
-        let stream = TcpStream::connect(address)?;
+        let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
+        until_taken(&mut stream, &request)?;
         ready.push((stream, request, count));
     }
     let begin = Instant::now();
@@ -83,6 +87,19 @@ fn send_again(mut stream: TcpStream, request: &[u8], count: u64, records: u64) -
     }
     (answers..requests).try_for_each(|_| receive(&mut stream))?;
     Ok(requests * count)
+}
+
+/// Sends it until it is taken: a broker names a leader before that one knows that it is.
+fn until_taken(stream: &mut TcpStream, request: &[u8]) -> Result<(), Failure> {
+    let begin = Instant::now();
+    loop {
+        stream.write_all(request)?;
+        match receive(stream) {
+            Err(error) if begin.elapsed() > PATIENCE => return Err(error),
+            Err(_) => std::thread::sleep(PAUSE),
+            Ok(()) => return Ok(()),
+        }
+    }
 }
 
 fn receive(stream: &mut TcpStream) -> Result<(), Failure> {

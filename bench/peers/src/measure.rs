@@ -99,7 +99,7 @@ impl Bench {
             return Some(load);
         }
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let count = |rate: f64, seconds: f64| (rate * seconds).clamp(GUESS as f64, RECORDS_MAX) as u64;
+        let count = |rate: f64, seconds: f64| (rate * seconds).clamp(1.0, RECORDS_MAX) as u64;
         if load.rate > 0 {
             #[allow(clippy::cast_precision_loss, reason = "a rate is small")]
             let rate = load.rate as f64;
@@ -110,7 +110,9 @@ impl Bench {
         // The second guess begins where the first one's start is not felt any more.
         for seconds in [0.5, self.pace.seconds] {
             match self.once(entry.peer, &load, sink) {
-                Ok(sample) => load.records = count(sample.get(&Metric::Throughput).copied()?, seconds),
+                Ok(sample) => {
+                    load.records = count(sample.get(&Metric::Throughput).copied()?, seconds).max(GUESS);
+                }
                 Err(error) => {
                     println!("  {}: {error}", entry.label);
                     return None;

@@ -134,3 +134,30 @@ pub fn error_of(answer: &[u8]) -> Result<Option<i16>, Failure> {
     let mut codes = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
     Ok(codes.find(|code| *code != 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kurier::testcluster::Cluster;
+
+    #[test]
+    fn what_is_sent_again_is_taken_each_time_with_every_codec() {
+        let cluster = Cluster::start(1).unwrap();
+        for codec in Codec::ALL {
+            let topic = codec.name();
+            cluster.command(&format!("create {topic} 3")).unwrap();
+            let leaders = leaders(&cluster.address(), topic).unwrap();
+            assert_eq!((leaders.len(), leaders[0].partitions.len()), (1, 3));
+            let values = (&[7; 1000][..], 100);
+            let (request, count) = produce(topic, &leaders[0].partitions, -1, *codec, values, 3000).unwrap();
+            let mut stream = TcpStream::connect(&leaders[0].address).unwrap();
+            for _ in 0..2 {
+                stream.write_all(&request).unwrap();
+                assert_eq!(error_of(&read_frame(&mut stream).unwrap()).unwrap(), None);
+            }
+            let offsets = cluster.next_offsets(topic);
+            assert_eq!(offsets.iter().sum::<i64>(), 2 * i64::try_from(count).unwrap());
+            assert_eq!(cluster.records(topic)[0].value.as_deref(), Some(&[7; 100][..]));
+        }
+    }
+}

@@ -95,3 +95,34 @@ pub fn lines(measured: &Measured) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows;
+    use crate::samples::Sample;
+
+    fn measured(kurier: f64, librdkafka: f64) -> Measured {
+        let row = rows::all().into_iter().find(|row| row.name == "keyed-4").unwrap();
+        let samples = |value| Samples { runs: vec![Sample::from([(Metric::Cpu, value)])], failures: 0 };
+        let all = [Some(samples(kurier)), Some(samples(librdkafka)), None, None];
+        Measured { row, samples: all.into() }
+    }
+
+    #[test]
+    fn a_ratio_is_met_or_not_or_not_measured() {
+        let words = |measured: Measured| measured.verdicts().iter().map(Verdict::word).collect::<Vec<_>>();
+        assert_eq!(words(measured(100.0, 500.0)), ["not measured", "met"]);
+        assert_eq!(words(measured(101.0, 500.0)), ["not measured", "NOT MET"]);
+        assert_eq!(measured(100.0, 1000.0).verdicts()[1].reached, "1/10 ×");
+    }
+
+    #[test]
+    fn targets_speak_of_entries_that_there_are() {
+        for row in rows::all() {
+            let has = |label: &str| row.entries.iter().any(|entry| entry.label == label);
+            let all = row.targets.iter().flat_map(|target| [Some(target.of), target.against]).flatten();
+            assert!(all.clone().all(has), "{}", row.name);
+        }
+    }
+}

@@ -22,13 +22,15 @@ pub struct Pace {
     pub repetitions: u32,
     /// Of one run, where the row does not fix the records.
     pub seconds: f64,
+    /// Of the runs from which the speed of a peer is guessed, one after the other.
+    pub guesses: &'static [f64],
     /// What a fixed number of records is divided by.
     pub divisor: u64,
 }
 
 impl Pace {
-    pub const FULL: Self = Self { repetitions: 5, seconds: 3.0, divisor: 1 };
-    pub const SHORT: Self = Self { repetitions: 2, seconds: 1.0, divisor: 5 };
+    pub const FULL: Self = Self { repetitions: 5, seconds: 3.0, guesses: &[0.5], divisor: 1 };
+    pub const SHORT: Self = Self { repetitions: 2, seconds: 0.7, guesses: &[], divisor: 5 };
 }
 
 /// A row and its figures, entry by entry; `None`: the peer is missing.
@@ -108,7 +110,7 @@ impl Bench {
         }
         load.records = GUESS;
         // The second guess begins where the first one's start is not felt any more.
-        for seconds in [0.5, self.pace.seconds] {
+        for seconds in self.pace.guesses.iter().copied().chain([self.pace.seconds]) {
             match self.once(entry.peer, &load, sink) {
                 Ok(sample) => {
                     load.records = count(sample.get(&Metric::Throughput).copied()?, seconds).max(GUESS);

@@ -98,7 +98,7 @@ pub fn percentiles(all: &[Measured], title: &str) -> Option<String> {
     let mut y = TOP;
     for measured in rows {
         let name = format!("{}: {}", measured.row.name, measured.row.title);
-        writeln!(svg, "<text x=\"12\" y=\"{:.1}\" font-weight=\"600\">{name}</text>", y + TITLE - 8.0).unwrap();
+        writeln!(svg, "<text x=\"12\" y=\"{:.1}\" font-weight=\"600\">{name}</text>", y + TITLE - 14.0).unwrap();
         diagram(&mut svg, measured, y + TITLE);
         y += each;
     }

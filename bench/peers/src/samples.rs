@@ -70,6 +70,9 @@ impl Metric {
             Self::Cpu | Self::SinkCpu if value >= 1e4 => format!("{:.1} µs", value / 1e3),
             Self::Cpu | Self::SinkCpu => format!("{value:.0} ns"),
             Self::Peak => format!("{:.0} MB", value / 1e6),
+            Self::P50 | Self::P99 | Self::P999 | Self::Max | Self::First if value >= 1e6 => {
+                format!("{:.2} s", value / 1e6)
+            }
             Self::P50 | Self::P99 | Self::P999 | Self::Max | Self::First if value >= 1e4 => {
                 format!("{:.1} ms", value / 1e3)
             }

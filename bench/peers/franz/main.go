@@ -242,6 +242,10 @@ func main() {
 		must(struct{}{}, d.client.Ping(context.Background()))
 		d.client.ForceMetadataRefresh()
 	}
+	if !d.is("cold") && !d.is("hold") {
+		// One record goes ahead, as in driver/driver.c.
+		must(d.client.ProduceSync(context.Background(), d.make(0, 0)).First())
+	}
 	if d.is("hold") {
 		fmt.Println("started")
 	}

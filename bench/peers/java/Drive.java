@@ -216,6 +216,10 @@ public final class Drive {
         if (!is("cold")) {
             producer.partitionsFor(words.get("topic"));
         }
+        if (!is("cold") && !is("hold")) {
+            // One record goes ahead, as in driver/driver.c.
+            producer.send(make(0, 0)).get();
+        }
         if (is("hold")) {
             System.out.println("started");
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::broker::Broker;
+use super::broker::{Broker, java_flags, lasting_flags};
 use super::control::{Control, ReadRecord, Written};
 use super::directory::Directory;
 use super::jars::Jars;
@@ -30,13 +30,22 @@ pub struct Setup {
     pub format: Vec<String>,
     /// The ports that clients are told, by broker, where something stands in front of the brokers.
     pub advertised: Vec<u16>,
+    /// Brokers are to be fast for long, not up soon: with the compilers and the collector that Java chooses itself.
+    pub is_for_long: bool,
 }
 
 impl Setup {
     /// `count` brokers of the default version.
     pub fn brokers(count: usize) -> Self {
         let version = VERSIONS[0].to_owned();
-        Self { version, brokers: count, properties: Vec::new(), format: Vec::new(), advertised: Vec::new() }
+        let (properties, format, advertised) = Default::default();
+        Self { version, brokers: count, properties, format, advertised, is_for_long: false }
+    }
+
+    /// As brokers run where they stay, instead of as they start soonest.
+    pub fn for_long(mut self) -> Self {
+        self.is_for_long = true;
+        self
     }
 
     /// Of another version.
@@ -266,6 +275,7 @@ fn configure(setup: &Setup, directory: PathBuf) -> Vec<Broker> {
         internal: next(),
         controller: next(),
         directory: directory.join(format!("broker-{}", index + 1)),
+        java_flags: if setup.is_for_long { lasting_flags() } else { java_flags() },
         process: None,
     };
     let brokers: Vec<Broker> = (0..setup.brokers).map(make).collect();

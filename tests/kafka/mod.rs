@@ -53,6 +53,11 @@ pub fn start(setup: Setup) -> Option<Kafka> {
     Some(Kafka::start(setup, jars))
 }
 
+/// What `java -cp` wants for a client of the default version; says why there is none, as [`start`] does.
+pub fn class_path() -> Option<String> {
+    Some(jars_or_skip(VERSIONS[0])?.class_path())
+}
+
 /// Reads a topic of any cluster with the Java consumer, or says why it cannot, as [`start`] does.
 pub fn read_from(bootstrap: &str, topic: &str) -> Option<Vec<ReadRecord>> {
     let jars = jars_or_skip(VERSIONS[0])?;

@@ -15,6 +15,7 @@ mod kafka;
 mod lie;
 mod metadata;
 mod payload;
+#[path = "../../programs.rs"]
 mod programs;
 mod proxy;
 mod random;
@@ -43,6 +44,8 @@ chaos failover [TIMES [CLIENT ...]]
 chaos lie
 chaos round SECONDS SEED CLIENT
 clients: kurier librdkafka java franz-go";
+/// For the driver in Java.
+const JAVA: [&str; 2] = ["-XX:+UseSerialGC", "-Xmx512m"];
 const RESTARTS: u32 = 10;
 const KILLS: u32 = 8;
 const CI_SEED: u64 = 4;
@@ -152,7 +155,7 @@ fn begin(client: Client) -> Option<(World, programs::Program)> {
     if !world.disk.as_ref().is_some_and(disk::Disk::is_mounted) {
         println!("No file system can be mounted here: no disk is filled.");
     }
-    match programs::build(client, &world.kafka.class_path()) {
+    match programs::build(client, &world.kafka.class_path(), &JAVA) {
         Ok(program) => Some((world, program)),
         Err(why) => {
             eprintln!("{why}");

@@ -18,7 +18,7 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The drivers of as many of `wanted` (all, if empty) as can be built here; says which cannot.
 pub fn programs(world: &World, wanted: &[Client]) -> Vec<Program> {
     let wanted = if wanted.is_empty() { &Client::ALL[..] } else { wanted };
-    let build = |client: &Client| match programs::build(*client, &world.kafka.class_path()) {
+    let build = |client: &Client| match programs::build(*client, &world.kafka.class_path(), &crate::JAVA) {
         Ok(program) => Some(program),
         Err(why) => {
             println!("{} is left out: {why}", client.name());

@@ -1,11 +1,12 @@
-//! The drivers, one program per client: built when they are wanted, into `target/chaos-drivers`.
+//! The drivers, one program per client: built when they are wanted. Each package that includes this has its own
+//! sources in `driver/`, `java/` and `franz/`, with the same names, and its own place for what is made of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Whose producer is under test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whose producer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Client {
     Kurier,
     Librdkafka,
@@ -41,12 +42,16 @@ fn root() -> &'static Path {
     Path::new(env!("KURIER_ROOT"))
 }
 
-fn directory() -> PathBuf {
-    root().join("target/chaos-drivers")
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Builds the driver of `client`, or says why it cannot.
-pub fn build(client: Client, class_path: &str) -> Result<Program, String> {
+fn directory() -> PathBuf {
+    root().join("target").join(concat!(env!("CARGO_PKG_NAME"), "-drivers"))
+}
+
+/// Builds the driver of `client`, or says why it cannot. Java takes `java_flags`.
+pub fn build(client: Client, class_path: &str, java_flags: &[&str]) -> Result<Program, String> {
     fs::create_dir_all(directory()).map_err(|error| error.to_string())?;
     let words = match client {
         Client::Kurier => {
@@ -60,19 +65,29 @@ pub fn build(client: Client, class_path: &str) -> Result<Program, String> {
             if env!("LIBRDKAFKA").is_empty() {
                 return Err("built without the feature `librdkafka`".into());
             }
-            let link = [made.join("librdkafka.a").display().to_string(), "-lm".into(), "-ldl".into(), "-lrt".into()];
+            let mut link = vec![made.join("librdkafka.a").display().to_string()];
+            // Its codecs, where the package asked for them.
+            let codecs = [("z", option_env!("LIBRDKAFKA_ZLIB")), ("zstd", option_env!("LIBRDKAFKA_ZSTD"))];
+            for (name, place) in codecs {
+                if let Some(place) = place.filter(|place| !place.is_empty()) {
+                    link.push(found(Path::new(place), name)?);
+                }
+            }
+            link.extend(["-lm".into(), "-ldl".into(), "-lrt".into()]);
             compile("librdkafka.c", &made, &link)?
         }
         Client::Java => {
-            let source = root().join("bench/chaos/java/Drive.java").display().to_string();
-            let words =
-                ["java", "-XX:+UseSerialGC", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"];
-            words.into_iter().map(str::to_owned).chain([class_path.to_owned(), source]).collect()
+            let source = package().join("java/Drive.java");
+            run(Command::new("javac").arg("-d").arg(directory()).arg("-cp").arg(class_path).arg(source))?;
+            let level = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+            let words = ["java"].into_iter().chain(java_flags.iter().copied()).chain([level, "-cp"]);
+            let class_path = format!("{}:{class_path}", directory().display());
+            words.map(str::to_owned).chain([class_path, "Drive".to_owned()]).collect()
         }
         Client::Franz => {
             let program = directory().join("franz-go").display().to_string();
             let mut go = Command::new("go");
-            run(go.args(["build", "-o", &program, "."]).current_dir(root().join("bench/chaos/franz")))?;
+            run(go.args(["build", "-o", &program, "."]).current_dir(package().join("franz")))?;
             vec![program]
         }
     };
@@ -83,9 +98,17 @@ fn rpath(library: &Path) -> String {
     format!("-Wl,-rpath,{}", library.display())
 }
 
+/// The archive of a C library, in the directory of its package or right below.
+fn found(directory: &Path, name: &str) -> Result<String, String> {
+    let file = format!("lib{name}.a");
+    let mut places = ["", "lib", "build"].into_iter().map(|below| directory.join(below).join(&file));
+    let place = places.find(|path| path.exists());
+    place.map(|path| path.display().to_string()).ok_or_else(|| format!("there is no {file}"))
+}
+
 /// The driver in C over one client.
 fn compile(client: &str, headers: &Path, link: &[String]) -> Result<Vec<String>, String> {
-    let source = root().join("bench/chaos/driver");
+    let source = package().join("driver");
     let program = directory().join(client.trim_end_matches(".c")).display().to_string();
     let mut cc = Command::new("cc");
     cc.args(["-O2", "-g", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]).arg("-isystem").arg(headers);

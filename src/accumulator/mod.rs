@@ -237,7 +237,6 @@ impl Accumulator {
         // What does not get smaller goes out as it is.
         let copy = if is_smaller { Some((compressed, codec as i16)) } else { renumbered.map(|bytes| (bytes, 0)) };
         let held = copy.as_ref().map_or(0, |(bytes, _)| bytes.len().min(charged));
-        self.pool.give_reserve(charged - held);
         match copy {
             Some((mut bytes, codec)) => {
                 bytes.shrink_to_fit();
@@ -245,6 +244,7 @@ impl Accumulator {
             }
             None => batch.set_plain(),
         }
+        self.pool.give_reserve(charged - held);
         true
     }
 

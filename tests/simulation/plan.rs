@@ -43,12 +43,14 @@ pub(crate) enum Kind {
     /// Answers are held back until requests have piled up, and then they are lost with the broker, which is started
     /// again.
     Restart,
+    /// A leader is lost with its answers, and soon the next one, before the third replica has all that this one has.
+    Succession,
     /// Brokers and what they say.
     Cluster,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Delay,
         Self::Cut,
         Self::HalfOpen,
@@ -64,6 +66,7 @@ impl Kind {
         Self::Calendar,
         Self::Isolate,
         Self::Restart,
+        Self::Succession,
         Self::Cluster,
     ];
 
@@ -204,6 +207,24 @@ impl Plan {
         }
     }
 
+    /// Only the course of a `Succession`, and times that let the client meet the second leader before it is lost.
+    pub(crate) fn watch_succession(&mut self) {
+        self.faults = vec![Kind::Succession];
+        self.fault_count = 1;
+        (self.engine.acks, self.engine.idempotent, self.engine.retries) = (-1, true, u32::MAX);
+        self.engine.resend_unknown = false;
+        self.engine.request_timeout = Duration::from_secs(5);
+        self.engine.delivery_timeout = Duration::from_secs(20);
+        self.engine.retry_backoff = (Duration::from_millis(10), Duration::from_millis(50));
+        self.limits.delivery_timeout = self.engine.delivery_timeout;
+        self.limits.linger = self.limits.linger.min(Duration::from_millis(5));
+        self.purges = 0;
+        self.trouble = Duration::from_secs(15);
+        self.burst = 1;
+        self.pause_us = 200_000;
+        self.records = u64::from(self.senders) * 75;
+    }
+
     /// Nothing twice, and all in order. (With `unknown.outcome=resend` the application has chosen otherwise.)
     pub(crate) fn is_idempotent(&self) -> bool {
         self.engine.idempotent && self.engine.acks == -1 && !self.engine.resend_unknown
@@ -227,6 +248,8 @@ fn draw_faults(random: &mut Random, is_cluster_faulty: bool) -> Vec<Kind> {
         Kind::Cluster => false,
         // What idempotence is for; each is a whole course of things that seldom come together by themselves.
         Kind::Isolate | Kind::Restart => random.chance(percent.max(30)),
+        // Needs times of its own: `watch_succession`.
+        Kind::Succession => false,
         _ => random.chance(percent),
     });
     let mut faults: Vec<Kind> = of_network.collect();

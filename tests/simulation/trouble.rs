@@ -59,6 +59,7 @@ impl World {
             Kind::Crumbs => true,
             Kind::Isolate => self.isolate(),
             Kind::Restart => self.restart(),
+            Kind::Succession => self.succeed(),
             Kind::Reset => self.reset_one(heard),
             Kind::Delay | Kind::Cut | Kind::HalfOpen | Kind::Deaf | Kind::LateAnswer | Kind::LateRequest => {
                 self.harm_links(kind, until)
@@ -113,6 +114,15 @@ impl World {
         let (after, down) = (self.random.millis(1..=1_000), self.random.millis(1..=1_000));
         self.cluster.inject(&Fault::Restart { node, after, clean, down }, now);
         self.lose_answers(node, now + after);
+        true
+    }
+
+    fn succeed(&mut self) -> bool {
+        let Some(node) = self.connected_broker() else { return false };
+        let (after, slowness) = (self.random.millis(500..=3_000), self.random.millis(300..=2_000));
+        let reign = self.random.millis(100..=1_000);
+        self.cluster.inject(&Fault::Succession { node, after, slowness, reign }, self.now);
+        self.lose_answers(node, self.now + after);
         true
     }
 

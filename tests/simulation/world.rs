@@ -105,8 +105,13 @@ impl World {
         let mut random = Random::new(seed);
         let mut profile = Profile::draw(&mut random);
         let mut plan = Plan::draw(&mut random, !profile.kinds.is_empty());
-        // `unknown.outcome=resend`, drawn by itself: every other draw stays what it is.
-        plan.engine.resend_unknown = Random::new(!seed).chance(5);
+        // Drawn by themselves: every other draw stays what it is.
+        let mut apart = Random::new(!seed);
+        plan.engine.resend_unknown = apart.chance(5);
+        if apart.chance(4) {
+            plan.watch_succession();
+            profile.have_heirs(&mut apart);
+        }
         if plan.engine.acks != -1 {
             // A leader that waits for nobody answers right after its own append: nothing can go wrong in between.
             profile.kinds.retain(|kind| *kind != crate::cluster::Kind::RefuseAfter);

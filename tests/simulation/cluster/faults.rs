@@ -89,6 +89,13 @@ pub(crate) enum Fault {
         clean: bool,
         down: Duration,
     },
+    /// It is killed after a while, and the one that follows it somewhat later. The third one's fetches are slow.
+    Succession {
+        node: i32,
+        after: Duration,
+        slowness: Duration,
+        reign: Duration,
+    },
     /// Another in-sync replica leads.
     Elect {
         topic: String,

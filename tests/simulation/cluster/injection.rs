@@ -40,6 +40,7 @@ impl Cluster {
             | Fault::SlowReplica { .. }
             | Fault::SlowAnswers { .. }
             | Fault::Restart { .. }
+            | Fault::Succession { .. }
             | Fault::Throttle { .. }
             | Fault::Lie { .. } => self.befall_broker(fault),
             Fault::Elect { .. }
@@ -107,6 +108,20 @@ impl Cluster {
             }),
             Fault::Restart { node, after, clean, down } => {
                 self.timers.set(now + after, Event::Roll { node, clean, down, release: None }, None);
+            }
+            Fault::Succession { node, after, slowness, reign } => {
+                let heirs: Vec<i32> = self.nodes().into_iter().filter(|other| *other != node).collect();
+                let Some(laggard) = self.random.pick(&heirs).copied() else { return };
+                let lost = after + self.profile.session_timeout + reign;
+                for heir in heirs.into_iter().filter(|heir| *heir != laggard) {
+                    self.timers.set(
+                        now + lost,
+                        Event::Roll { node: heir, clean: false, down: lost, release: None },
+                        None,
+                    );
+                }
+                self.timers.set(now + after, Event::Roll { node, clean: false, down: 2 * lost, release: None }, None);
+                self.befall_broker(&Fault::SlowReplica { node: laggard, span: lost, slowness });
             }
             Fault::Throttle { node, throttle_ms, times } => self.change(node, |broker| {
                 broker.throttle_ms = throttle_ms;

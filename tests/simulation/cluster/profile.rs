@@ -93,6 +93,19 @@ impl Profile {
         }
     }
 
+    /// Three replicas of everything, and leaders that are replaced soon.
+    pub(crate) fn have_heirs(&mut self, random: &mut Random) {
+        (self.brokers, self.replication) = (3, 3);
+        self.min_isr = random.range(1..=2) as usize;
+        self.release = &RELEASES[random.range(5..=RELEASES.len() as u64 - 1) as usize];
+        self.forgetful_followers = random.chance(80);
+        self.session_timeout = random.millis(300..=1_000);
+        self.replica_lag_max = Duration::from_secs(10);
+        self.topics.truncate(1);
+        self.topics.iter_mut().for_each(|topic| topic.partitions = topic.partitions.min(3));
+        self.kinds.clear();
+    }
+
     fn draw_topics(random: &mut Random) -> Vec<TopicProfile> {
         let count = random.range(1..=3);
         let partitions_max = *random.pick(&[1, 3, 12]).unwrap_or(&1);

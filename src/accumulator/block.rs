@@ -66,6 +66,11 @@ impl Memory {
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
+
+    #[cfg(test)]
+    pub(super) fn start(&self) -> *const u8 {
+        self.start.as_ptr()
+    }
 }
 
 impl Drop for Memory {
@@ -172,6 +177,10 @@ impl Block {
             opened,
             epoch,
         }
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Encodes one record into its span and its entry into its place.

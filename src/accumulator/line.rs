@@ -8,6 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Partition {
+    /// The class of its next block.
+    pub(super) fn class(&self) -> usize {
+        self.state.lock().class
+    }
+
     /// Waits at most `span` for what `stall` says is missing. May return early; the caller looks again.
     pub(crate) fn wait(&self, house: &Accumulator, stall: Stall, place: Place, span: Duration) {
         let mut state = self.state.lock();
@@ -28,10 +33,11 @@ impl Partition {
             return;
         }
         state.standing = true;
+        let class = state.class;
         let ticket = state.ticket.clone().filter(|ticket| !ticket.is_spent());
         drop(state);
         let ticket = ticket.unwrap_or_else(|| {
-            let ticket = house.stand_in_line(place);
+            let ticket = house.stand_in_line(class, place);
             self.state.lock().ticket = Some(Arc::clone(&ticket));
             ticket
         });

@@ -144,9 +144,10 @@ impl Accumulator {
         partition.leave_line(self);
     }
 
-    /// A sender went away for want of memory: signal it when there is some.
-    pub fn want_memory(&self) {
-        self.pool.want();
+    /// A sender went away for want of memory for this record: signal it when there is some.
+    pub fn want_memory(&self, partition: &Partition, record: &NewRecord<'_>) {
+        let place = Place::at(0, record.body.fixed_bytes(), 0, 0);
+        self.pool.want(partition.class(), place.end(), !self.pool.classes.shares(place.bytes));
         self.wake_all();
     }
 
@@ -286,8 +287,8 @@ impl Accumulator {
     }
 
     /// A place in line for what an append of this record would take.
-    fn stand_in_line(&self, place: Place) -> Arc<Ticket> {
-        let ticket = self.pool.enroll(place.end(), !self.pool.classes.shares(place.bytes));
+    fn stand_in_line(&self, class: usize, place: Place) -> Arc<Ticket> {
+        let ticket = self.pool.enroll(class, place.end(), !self.pool.classes.shares(place.bytes));
         self.wake_all();
         ticket
     }

@@ -317,6 +317,7 @@ impl Partition {
         slot.block.store(Arc::as_ptr(&block).cast_mut(), Ordering::Release);
         slot.base_timestamp_ms.store(record.timestamp_ms, Ordering::Relaxed);
         state.open = Some(Arc::clone(&block));
+        house.pool.opened();
         // A flush that began meanwhile waits for this batch, and may have come by before it was there to be sealed.
         state.due = if house.unfated.epoch() == epoch { opened + house.linger } else { Time::ZERO };
         let due = state.due;
@@ -421,6 +422,7 @@ impl Partition {
     /// Seals the open batch, if there is one. Nobody waits for a writer inside it.
     pub(super) fn seal_locked(&self, state: &mut MutexGuard<'_, State>) -> bool {
         let Some(block) = state.open.take() else { return false };
+        block.pool().sealed();
         let word = Word(self.word.fetch_or(Word::SEALED, Ordering::AcqRel));
         let closed = block.settle(word.bytes());
         #[cfg(feature = "simulation")]
@@ -443,7 +445,7 @@ impl Partition {
             return;
         }
         self.seal_locked(&mut state);
-        state.class = (seen.class() + 1).min(house.pool.classes.top());
+        state.class = state.class.max(seen.class() + 1).min(house.pool.classes.top());
         drop(state);
         house.list(self, Time::ZERO);
     }

@@ -5,7 +5,7 @@
 
 use super::block::Memory;
 use crate::mutant::{self, Mutant};
-use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -63,6 +63,8 @@ pub(crate) struct Ticket {
     need: usize,
     /// [`WAITING`], [`GRANTED`] or [`SPENT`], in this order.
     stage: AtomicU8,
+    /// The block itself, if one of its size had just become free.
+    granted: Mutex<Option<Memory>>,
     changed: Condvar,
 }
 
@@ -97,6 +99,8 @@ struct State {
     /// Freed blocks by class, the warmest last.
     free: Vec<Vec<Memory>>,
     line: VecDeque<Arc<Ticket>>,
+    /// Somebody who did not wait wants to be told when so many bytes are there; the least of several.
+    wanted: Option<usize>,
     closed: bool,
     /// Counts takes, so that a timer can see whether there was traffic.
     takes: u64,
@@ -113,8 +117,8 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Somebody waits, or went away without: every open batch counts as lingered.
     short: AtomicBool,
-    /// Somebody who did not wait wants to be told.
-    wanted: AtomicBool,
+    /// Blocks that records are appended to.
+    open: AtomicU32,
     freed: Signal,
 }
 
@@ -134,17 +138,42 @@ impl Pool {
     pub(crate) fn new(classes: Classes, limit: usize, reserve: usize, freed: Signal) -> Self {
         let free = classes.capacities.iter().map(|_| Vec::new()).collect();
         let state = State { free, ..State::default() };
-        let (short, wanted) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { classes, limit, reserve, state: Mutex::new(state), short, wanted, freed }
+        let (short, open) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self { classes, limit, reserve, state: Mutex::new(state), short, open, freed }
     }
 
     fn charge(capacity: usize) -> usize {
         capacity + BLOCK_OVERHEAD
     }
 
-    /// A block of `wanted` class if a quarter of what is free allows it, in any case with room for `bytes`.
+    /// The class of the next block: `wanted` if all open blocks would have room in half of the memory with that size,
+    /// else less; in any case with room for `bytes`. `None`: there is none.
+    ///
+    /// Not by what is free: who outruns the brokers finds little free, always, and would fill the queue with ever
+    /// smaller batches.
+    fn class(&self, wanted: usize, bytes: usize) -> Option<usize> {
+        let least = self.classes.fitting(bytes)?;
+        let share = (self.limit - self.reserve) / (2 * (self.open.load(Ordering::Relaxed) as usize + 1));
+        let mut class = wanted.max(least);
+        while class > least && Self::charge(self.classes.capacity(class)) > share {
+            class -= 1;
+        }
+        Some(class)
+    }
+
+    /// Records are appended to a block.
+    pub(crate) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// No more records come to a block.
+    pub(crate) fn sealed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A block for a batch that several records share; its class.
     pub(crate) fn take(&self, wanted: usize, bytes: usize) -> Result<(Memory, usize), Refused> {
-        let least = self.classes.fitting(bytes).ok_or(Refused::Never)?;
+        let class = self.class(wanted, bytes).ok_or(Refused::Never)?;
         let mut state = self.state.lock();
         if state.closed {
             return Err(Refused::Closed);
@@ -152,14 +181,8 @@ impl Pool {
         if !state.line.is_empty() {
             return Err(Refused::Full);
         }
-        let available = self.available(&state);
-        let mut class = wanted.max(least);
-        while class > least && Self::charge(self.classes.capacity(class)) > available / 4 {
-            class -= 1;
-        }
         state.takes += 1;
-        if let Some(memory) = state.free.get_mut(class).and_then(Vec::pop) {
-            state.idle -= Self::charge(memory.capacity());
+        if let Some(memory) = Self::reuse(&mut state, class) {
             return Ok((memory, class));
         }
         self.take_new(state, self.classes.capacity(class)).map(|memory| (memory, class))
@@ -181,14 +204,20 @@ impl Pool {
         self.take_new(state, bytes)
     }
 
-    /// Free lists are emptied before anybody is refused.
+    /// A warm block of the free lists.
+    fn reuse(state: &mut State, class: usize) -> Option<Memory> {
+        let memory = state.free.get_mut(class).and_then(Vec::pop)?;
+        state.idle -= Self::charge(memory.capacity());
+        Some(memory)
+    }
+
+    /// Blocks of the free lists are dropped before anybody is refused.
     fn take_new(&self, mut state: crate::sync::MutexGuard<'_, State>, capacity: usize) -> Result<Memory, Refused> {
         let charge = Self::charge(capacity);
-        let room = self.limit - self.reserve;
         if charge > self.available(&state) {
             return Err(Refused::Full);
         }
-        let dropped = if state.used + charge > room { Self::empty_free_lists(&mut state) } else { Vec::new() };
+        let dropped = self.make_room(&mut state, charge);
         state.used += charge;
         drop(state);
         drop(dropped);
@@ -202,6 +231,21 @@ impl Pool {
         (self.limit - self.reserve + state.idle).saturating_sub(state.used)
     }
 
+    /// Takes so many blocks from the free lists, the largest first, that `charge` more bytes have room.
+    fn make_room(&self, state: &mut State, charge: usize) -> Vec<Memory> {
+        let room = self.limit - self.reserve;
+        let mut dropped = Vec::new();
+        for class in (0..state.free.len()).rev() {
+            while state.used + charge > room
+                && let Some(memory) = Self::reuse(state, class)
+            {
+                state.used -= Self::charge(memory.capacity());
+                dropped.push(memory);
+            }
+        }
+        dropped
+    }
+
     fn empty_free_lists(state: &mut State) -> Vec<Memory> {
         state.used -= state.idle;
         state.idle = 0;
@@ -210,59 +254,69 @@ impl Pool {
 
     /// Takes a block back. Wakes whoever gets its bytes.
     pub(crate) fn give_back(&self, memory: Memory) {
-        let charge = Self::charge(memory.capacity());
         let mut state = self.state.lock();
-        let class = self.classes.capacities.iter().position(|capacity| *capacity == memory.capacity());
-        let mut surplus = None;
-        if let (Some(class), true, false) = (class, state.line.is_empty(), state.closed) {
-            state.idle += charge;
-            if let Some(list) = state.free.get_mut(class) {
-                list.push(memory);
-            }
-        } else {
-            state.used -= charge;
-            surplus = Some(memory);
-        }
-        let woken = self.grant(&mut state);
-        drop(state);
+        let surplus = self.put_back(&mut state, memory);
+        self.share_out(state);
         drop(surplus);
-        for ticket in woken {
-            ticket.changed.notify_all();
-        }
-        self.tell_who_wanted();
     }
 
-    /// Charges the head of the line as long as there is room for it.
-    fn grant(&self, state: &mut State) -> Vec<Arc<Ticket>> {
-        let mut woken = Vec::new();
-        while let Some(ticket) = state.line.front().filter(|ticket| ticket.need <= self.available(state)).cloned() {
-            if state.used + ticket.need > self.limit - self.reserve {
-                Self::empty_free_lists(state);
+    /// A block of a class becomes a warm one of the free lists. Another one is the answer, and not charged any more.
+    fn put_back(&self, state: &mut State, memory: Memory) -> Option<Memory> {
+        let charge = Self::charge(memory.capacity());
+        let class = self.class_of(memory.capacity()).filter(|_| !state.closed);
+        if let Some(list) = class.and_then(|class| state.free.get_mut(class)) {
+            state.idle += charge;
+            list.push(memory);
+            return None;
+        }
+        state.used -= charge;
+        Some(memory)
+    }
+
+    /// Memory may be there: grants what can be granted, and tells whoever gets it or wanted to hear of it.
+    fn share_out(&self, mut state: crate::sync::MutexGuard<'_, State>) {
+        let (mut woken, mut dropped) = (Vec::new(), Vec::new());
+        while let Some(ticket) = state.line.front().filter(|ticket| ticket.need <= self.available(&state)).cloned() {
+            let class = self.class_of(ticket.capacity());
+            let warm = class.and_then(|class| Self::reuse(&mut state, class));
+            if warm.is_none() {
+                dropped.extend(self.make_room(&mut state, ticket.need));
+                state.used += ticket.need;
             }
-            state.used += ticket.need;
+            *ticket.granted.lock() = warm;
             ticket.stage.store(GRANTED, Ordering::Release);
             state.line.pop_front();
             woken.push(ticket);
         }
-        if state.line.is_empty() {
-            self.short.store(self.wanted.load(Ordering::Relaxed), Ordering::Relaxed);
+        let is_told = state.line.is_empty() && state.wanted.is_some_and(|need| need <= self.available(&state));
+        if is_told {
+            state.wanted = None;
         }
-        woken
-    }
-
-    /// Stands in line for a block with room for `bytes`.
-    pub(crate) fn enroll(&self, bytes: usize, alone: bool) -> Arc<Ticket> {
-        let least = self.classes.fitting(bytes).map_or(bytes, |class| self.classes.capacity(class));
-        let need = Self::charge(if alone { bytes } else { least });
-        let ticket = Arc::new(Ticket { need, stage: AtomicU8::new(WAITING), changed: Condvar::new() });
-        let mut state = self.state.lock();
-        state.line.push_back(Arc::clone(&ticket));
-        self.short.store(true, Ordering::Relaxed);
-        let woken = self.grant(&mut state);
+        self.short.store(!state.line.is_empty() || state.wanted.is_some(), Ordering::Relaxed);
         drop(state);
+        drop(dropped);
         for ticket in woken {
             ticket.changed.notify_all();
         }
+        if is_told {
+            (self.freed)();
+        }
+    }
+
+    /// What a block takes that a record of `bytes` would open, or be alone in.
+    fn need(&self, wanted: usize, bytes: usize, alone: bool) -> usize {
+        let class = if alone { None } else { self.class(wanted, bytes) };
+        Self::charge(class.map_or(bytes, |class| self.classes.capacity(class)))
+    }
+
+    /// Stands in line for a block of `wanted` class, or as [`Self::take`] would choose it, with room for `bytes`.
+    pub(crate) fn enroll(&self, wanted: usize, bytes: usize, alone: bool) -> Arc<Ticket> {
+        let need = self.need(wanted, bytes, alone);
+        let stage = AtomicU8::new(WAITING);
+        let ticket = Arc::new(Ticket { need, stage, granted: Mutex::new(None), changed: Condvar::new() });
+        let mut state = self.state.lock();
+        state.line.push_back(Arc::clone(&ticket));
+        self.share_out(state);
         ticket
     }
 
@@ -278,18 +332,18 @@ impl Pool {
 
     /// Leaves the line, or gives back what was granted and not used.
     pub(crate) fn cancel(&self, ticket: &Arc<Ticket>) {
+        let mut surplus = None;
         let mut state = self.state.lock();
         match ticket.stage.swap(SPENT, Ordering::AcqRel) {
-            GRANTED => state.used -= ticket.need,
+            GRANTED => match ticket.granted.lock().take() {
+                Some(memory) => surplus = self.put_back(&mut state, memory),
+                None => state.used -= ticket.need,
+            },
             WAITING => state.line.retain(|other| !Arc::ptr_eq(other, ticket)),
             _ => {}
         }
-        let woken = self.grant(&mut state);
-        drop(state);
-        for ticket in woken {
-            ticket.changed.notify_all();
-        }
-        self.tell_who_wanted();
+        self.share_out(state);
+        drop(surplus);
     }
 
     /// The block that a granted ticket stands for, if `bytes` fit into it.
@@ -300,7 +354,8 @@ impl Pool {
         if ticket.capacity() < bytes || !used(ticket) {
             return None;
         }
-        let memory = Memory::new(ticket.capacity());
+        let warm = ticket.granted.lock().take();
+        let memory = warm.or_else(|| Memory::new(ticket.capacity()));
         if memory.is_none() {
             self.state.lock().used -= ticket.need;
         }
@@ -312,28 +367,13 @@ impl Pool {
         self.classes.capacities.iter().position(|other| *other == capacity)
     }
 
-    /// Remembers that somebody went away for want of memory and wants to hear when there is some.
-    pub(crate) fn want(&self) {
-        self.wanted.store(true, Ordering::SeqCst);
-        self.short.store(true, Ordering::Relaxed);
-        // The bytes may have been freed between the refusal and the mark: look once more.
-        let smallest = Self::charge(self.classes.capacity(0));
-        let there = {
-            let state = self.state.lock();
-            self.available(&state) >= smallest && state.line.is_empty()
-        };
-        if there {
-            self.tell_who_wanted();
-        }
-    }
-
-    fn tell_who_wanted(&self) {
-        if self.wanted.load(Ordering::SeqCst) && self.wanted.swap(false, Ordering::SeqCst) {
-            if self.state.lock().line.is_empty() {
-                self.short.store(false, Ordering::Relaxed);
-            }
-            (self.freed)();
-        }
+    /// Remembers that somebody went away for want of memory, and wants to hear when what [`Self::enroll`] would wait
+    /// for is there. It may be already: then at once.
+    pub(crate) fn want(&self, wanted: usize, bytes: usize, alone: bool) {
+        let need = self.need(wanted, bytes, alone);
+        let mut state = self.state.lock();
+        state.wanted = Some(state.wanted.map_or(need, |least| least.min(need)));
+        self.share_out(state);
     }
 
     /// Every open batch counts as lingered while this holds.

@@ -81,7 +81,7 @@ fn a_record_that_just_fits_into_batch_size_gets_the_block_that_it_waited_for() {
 fn who_stands_for_a_place_that_another_thread_used_is_not_left_standing() {
     let house = house(64 << 10, Box::new(|| ()));
     let mut taken = fill(&house);
-    let ticket = house.pool.enroll(100, false);
+    let ticket = house.pool.enroll(0, 100, false);
     house.pool.give_back(taken.pop().unwrap());
     assert!(ticket.is_granted());
     // A thread that came later uses it, before the one that stands there begins to wait.
@@ -110,7 +110,7 @@ fn a_small_record_does_not_spend_the_place_of_a_large_one_of_its_partition() {
     small.recv_timeout(PATIENCE).expect("and so has the small one");
 
     // The same without chance: the large one's place is granted, and the small one comes first.
-    let ticket = house.pool.enroll(20_000, true);
+    let ticket = house.pool.enroll(0, 20_000, true);
     assert!(ticket.is_granted());
     partition.seal(&house);
     {
@@ -126,11 +126,12 @@ fn who_went_away_without_memory_is_told_when_a_place_is_given_up() {
     let told = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&told);
     let house = house(64 << 10, Box::new(move || _ = count.fetch_add(1, Ordering::SeqCst)));
+    let partition = house.add_partition(1, 0).unwrap();
     let mut taken = fill(&house);
-    let ticket = house.pool.enroll(100, false);
+    let ticket = house.pool.enroll(0, 100, false);
     house.pool.give_back(taken.pop().unwrap());
     assert!(ticket.is_granted());
-    house.want_memory();
+    house.want_memory(&partition, &record(b"x"));
     assert_eq!(told.load(Ordering::SeqCst), 0, "there is none");
     house.pool.cancel(&ticket);
     assert_eq!(told.load(Ordering::SeqCst), 1);
@@ -162,7 +163,7 @@ fn a_batch_that_is_opened_while_somebody_begins_to_wait_for_memory_wakes_its_thr
     partition.set_leader(1);
     let clock = || {
         // The thread has seen that memory is short, has found nothing to seal, and sleeps again.
-        house.pool.enroll(1 << 20, true);
+        house.pool.enroll(0, 1 << 20, true);
         inbox.take(&mut Vec::new());
         assert!(inbox.fall_asleep(Time(2)));
         Time(1)
@@ -176,8 +177,8 @@ fn a_batch_that_is_opened_while_somebody_begins_to_wait_for_memory_wakes_its_thr
 fn memory_goes_to_who_came_first_though_a_later_one_needs_less() {
     let house = house(64 << 10, Box::new(|| ()));
     let mut taken = fill(&house);
-    let first = house.pool.enroll(8 * SMALL, true);
-    let second = house.pool.enroll(SMALL, true);
+    let first = house.pool.enroll(0, 8 * SMALL, true);
+    let second = house.pool.enroll(0, SMALL, true);
     house.pool.give_back(taken.pop().unwrap());
     house.pool.give_back(taken.pop().unwrap());
     assert!(!first.is_granted() && !second.is_granted(), "what is free is the first one's");

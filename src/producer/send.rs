@@ -288,7 +288,7 @@ impl Producer {
                 yields += 1;
                 std::thread::yield_now();
             } else {
-                self.accumulator.want_memory();
+                self.accumulator.want_memory(partition, new);
                 break Err(Failed::Code(Code::QUEUE_FULL));
             }
             match self.accumulator.append(partition, new, false, &clock) {

@@ -239,7 +239,10 @@ impl Sender {
                     self.waiting = Some(waiting);
                     return Some(Duration::from_micros(self.random.range(20..=2_000)));
                 }
-                shop.accumulator.want_memory();
+                let entry = shop.ledger.lock().unwrap().get(waiting.number).cloned().unwrap();
+                shop.lend(waiting.number, &entry, |record| {
+                    shop.accumulator.want_memory(&waiting.partition, record);
+                });
                 shop.refuse(waiting.number);
                 Some(self.random.range(100..=5_000))
             }

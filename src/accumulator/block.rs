@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "the memory that writers share is raw")]
 
 use super::pool::{ENTRY_BYTES, Pool};
-use crate::protocol::record::{self, RecordBody, clamp_delta, record_bytes};
+use crate::protocol::record::{self, RecordBody, body_bytes, clamp_delta, framed_bytes};
 use crate::protocol::varint::varlong_len;
 use crate::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use crate::time::Time;
@@ -104,14 +104,49 @@ const DELTA_IN_RECORD: i32 = -(1 << 23);
 /// A record on its way into a block: everything that does not depend on its place.
 #[derive(Clone, Copy, Debug)]
 pub struct NewRecord<'a> {
-    /// Key, value, headers.
-    pub body: RecordBody<'a>,
-    /// Milliseconds since 1970, not negative.
-    pub timestamp_ms: i64,
-    /// Comes back in the delivery.
-    pub opaque: u64,
-    /// `QUIET`, `WAITER`.
-    pub flags: u8,
+    body: RecordBody<'a>,
+    /// What [`RecordBody::fixed_bytes`] says.
+    fixed_bytes: usize,
+    timestamp_ms: i64,
+    opaque: u64,
+    flags: u8,
+}
+
+impl<'a> NewRecord<'a> {
+    /// With milliseconds since 1970, not negative; a number that comes back in the delivery; `QUIET`, `WAITER`.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(body: RecordBody<'a>, timestamp_ms: i64, opaque: u64, flags: u8) -> Self {
+        Self { body, fixed_bytes: body.fixed_bytes(), timestamp_ms, opaque, flags }
+    }
+
+    /// The key.
+    #[inline(always)]
+    #[must_use]
+    pub fn key(&self) -> Option<&'a [u8]> {
+        self.body.key
+    }
+
+    /// Its timestamp.
+    #[inline(always)]
+    #[must_use]
+    pub fn timestamp_ms(&self) -> i64 {
+        self.timestamp_ms
+    }
+
+    /// The least bytes that it takes in a batch: as its first record.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        Place::first(self).bytes
+    }
+
+    /// Whether these are no more than `bytes_max`.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_at_most(&self, bytes_max: usize) -> bool {
+        // Length, delta and index of a first record take at most 5 + 1 + 1 bytes: hardly ever it has to be known better.
+        self.fixed_bytes < bytes_max.saturating_sub(8) || self.bytes() <= bytes_max
+    }
 }
 
 /// Deliveries that a batch owes.
@@ -189,9 +224,9 @@ impl Block {
     ///
     /// # Safety
     /// `offset..offset + bytes` and entry `index` were reserved for this caller alone in this block, they do not meet,
-    /// and `bytes` is what `record_bytes` gives for this body, `index` and a delta of `delta_bytes` width.
-    #[inline]
-    pub(crate) unsafe fn write(&self, record: &NewRecord<'_>, fixed: usize, place: Place, base_timestamp_ms: i64) {
+    /// and `place` was made for this record.
+    #[inline(always)]
+    pub(crate) unsafe fn write(&self, record: &NewRecord<'_>, place: Place, base_timestamp_ms: i64) {
         let Some(memory) = &self.memory else { return };
         debug_assert!(place.end() <= memory.capacity);
         let mut delta = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
@@ -202,7 +237,7 @@ impl Block {
         self.touch.write();
         // SAFETY: the span is inside the block, initialised (zeroed or written before), and this caller's alone.
         let span = unsafe { std::slice::from_raw_parts_mut(memory.start.as_ptr().add(place.offset), place.bytes) };
-        record::encode(&record.body, fixed, delta, place.index, span);
+        record::write(&record.body, place.body_bytes, delta, place.index, span);
         // SAFETY: entry `index` is inside the block and this caller's alone.
         unsafe { self.write_entry(place.index, record.opaque, delta, record.flags) };
         let timestamp_ms = base_timestamp_ms.wrapping_add(delta);
@@ -217,6 +252,7 @@ impl Block {
 
     /// # Safety
     /// Entry `index` lies inside the block, beyond all records, and belongs to the caller alone.
+    #[inline(always)]
     unsafe fn write_entry(&self, index: u32, opaque: u64, delta: i64, flags: u8) {
         let Some(memory) = &self.memory else { return };
         let short = i32::try_from(delta).ok().filter(|short| (-(1 << 23) + 1..1 << 23).contains(short));
@@ -231,7 +267,7 @@ impl Block {
     }
 
     /// The last touch of the block by who wrote `bytes`. True: that closed the batch.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&self, bytes: usize) -> bool {
         self.shared.balance.fetch_add(bytes as i64, Ordering::AcqRel) + bytes as i64 == 0
     }
@@ -258,19 +294,29 @@ impl Drop for Block {
 pub(crate) struct Place {
     pub(crate) offset: usize,
     pub(crate) bytes: usize,
+    /// What the record's length field says.
+    body_bytes: usize,
     pub(crate) index: u32,
     pub(crate) delta_bytes: usize,
 }
 
 impl Place {
-    /// The place of a record at `offset` whose timestamp is `delta` from the base.
-    #[inline]
-    pub(crate) fn at(offset: usize, fixed: usize, delta: i64, index: u32) -> Self {
-        Self { offset, bytes: record_bytes(fixed, delta, index), index, delta_bytes: varlong_len(delta) }
+    /// The place of a record as number `index` at `offset` in a block with this base.
+    #[inline(always)]
+    pub(crate) fn at(offset: usize, record: &NewRecord<'_>, base_timestamp_ms: i64, index: u32) -> Self {
+        let delta = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
+        let body_bytes = body_bytes(record.fixed_bytes, delta, index);
+        Self { offset, bytes: framed_bytes(body_bytes), body_bytes, index, delta_bytes: varlong_len(delta) }
+    }
+
+    /// The place of a block's first record, which makes the base.
+    #[inline(always)]
+    pub(crate) fn first(record: &NewRecord<'_>) -> Self {
+        Self::at(0, record, record.timestamp_ms, 0)
     }
 
     /// Where record and entries would meet: the least capacity of a block that has this place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(self) -> usize {
         self.offset + self.bytes + ENTRY_BYTES * (self.index as usize + 1)
     }

@@ -31,7 +31,7 @@ fn house() -> Arc<Accumulator> {
 fn send(house: &Accumulator, partition: &Partition, opaque: u64, bytes: usize) -> bool {
     let value = vec![opaque as u8; bytes];
     let body = RecordBody { key: None, value: Some(&value), headers: &[] };
-    let new = NewRecord { body, timestamp_ms: 1_000 + opaque as i64, opaque, flags: 0 };
+    let new = NewRecord::new(body, 1_000 + opaque as i64, opaque, 0);
     loop {
         match house.append(partition, &new, false, &|| Time(1)) {
             Ok(()) => return true,

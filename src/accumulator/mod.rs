@@ -122,7 +122,7 @@ impl Accumulator {
     }
 
     /// Appends a record; see [`Partition::append`]. Never waits.
-    #[inline]
+    #[inline(always)]
     pub fn append(
         &self,
         partition: &Partition,
@@ -135,7 +135,7 @@ impl Accumulator {
 
     /// Waits at most `span` for what an append lacked; the caller tries again. [`Self::leave_line`] must follow.
     pub fn wait(&self, partition: &Partition, stall: Stall, record: &NewRecord<'_>, span: Duration) {
-        let place = Place::at(0, record.body.fixed_bytes(), 0, 0);
+        let place = Place::first(record);
         partition.wait(self, stall, place, span);
     }
 
@@ -146,7 +146,7 @@ impl Accumulator {
 
     /// A sender went away for want of memory for this record: signal it when there is some.
     pub fn want_memory(&self, partition: &Partition, record: &NewRecord<'_>) {
-        let place = Place::at(0, record.body.fixed_bytes(), 0, 0);
+        let place = Place::first(record);
         self.pool.want(partition.class(), place.end(), !self.pool.classes.shares(place.bytes));
         self.wake_all();
     }

@@ -173,7 +173,7 @@ impl Partition {
     /// Appends a record to the open batch, or opens one with it. Never waits.
     ///
     /// With `stop_at_boundary` a batch is not opened: the caller may want another partition for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(
         &self,
         house: &Accumulator,
@@ -181,7 +181,6 @@ impl Partition {
         stop_at_boundary: bool,
         clock: &impl Fn() -> Time,
     ) -> Result<(), Stall> {
-        let fixed = record.body.fixed_bytes();
         let mut lost = 0;
         loop {
             let word = self.word();
@@ -189,7 +188,7 @@ impl Partition {
                 if stop_at_boundary {
                     return Err(Stall::Boundary(word.bytes()));
                 }
-                if self.open(house, record, fixed, clock)? {
+                if self.open(house, record, clock)? {
                     return Ok(());
                 }
                 continue;
@@ -202,14 +201,14 @@ impl Partition {
             {
                 base = slot.base_timestamp_ms.load(Ordering::Relaxed);
             }
-            let place = Place::at(word.bytes(), fixed, record.timestamp_ms.wrapping_sub(base), word.count());
+            let place = Place::at(word.bytes(), record, base, word.count());
             let records_end = place.offset + place.bytes;
             if place.end() > house.pool.classes.capacity(word.class())
                 || records_end > house.pool.classes.records_bytes_max
                 || word.count() == COUNT_MAX
             {
                 if !house.pool.classes.shares(place.bytes) {
-                    return self.append_alone(house, record, fixed, clock);
+                    return self.append_alone(house, record, clock);
                 }
                 self.seal_full(house, word);
                 continue;
@@ -247,7 +246,7 @@ impl Partition {
             }
             // SAFETY: `place` is the span that the exchange reserved, checked against the class's capacity, which is
             // the block's.
-            unsafe { block.write(record, fixed, place, base) };
+            unsafe { block.write(record, place, base) };
             mutant::stop(Stop::BeforePublish);
             if block.publish(place.bytes) {
                 self.close(house, word.generation());
@@ -258,16 +257,10 @@ impl Partition {
 
     /// Opens a batch with this record in it. `Ok(false)`: another thread was first, look again.
     #[cold]
-    fn open(
-        &self,
-        house: &Accumulator,
-        record: &NewRecord<'_>,
-        fixed: usize,
-        clock: &impl Fn() -> Time,
-    ) -> Result<bool, Stall> {
-        let place = Place::at(0, fixed, 0, 0);
+    fn open(&self, house: &Accumulator, record: &NewRecord<'_>, clock: &impl Fn() -> Time) -> Result<bool, Stall> {
+        let place = Place::first(record);
         if !house.pool.classes.shares(place.bytes) {
-            return self.append_alone(house, record, fixed, clock).map(|()| true);
+            return self.append_alone(house, record, clock).map(|()| true);
         }
         let mut state = self.state.lock();
         let word = self.word();
@@ -297,7 +290,7 @@ impl Partition {
         };
         let epoch = house.unfated.register();
         let opened = clock();
-        let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms, opened, epoch);
+        let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms(), opened, epoch);
         let block = Arc::new(block);
 
         let mut state = self.state.lock();
@@ -315,7 +308,7 @@ impl Partition {
             *busy = true;
         }
         slot.block.store(Arc::as_ptr(&block).cast_mut(), Ordering::Release);
-        slot.base_timestamp_ms.store(record.timestamp_ms, Ordering::Relaxed);
+        slot.base_timestamp_ms.store(record.timestamp_ms(), Ordering::Relaxed);
         state.open = Some(Arc::clone(&block));
         house.pool.opened();
         // A flush that began meanwhile waits for this batch, and may have come by before it was there to be sealed.
@@ -333,7 +326,7 @@ impl Partition {
             house.pool.cancel(&orphan);
         }
         // SAFETY: the word was stored with this record in it: its first span is ours.
-        unsafe { block.write(record, fixed, place, record.timestamp_ms) };
+        unsafe { block.write(record, place, record.timestamp_ms()) };
         mutant::stop(Stop::BeforePublish);
         if block.publish(place.bytes) {
             self.close(house, next.generation());
@@ -354,10 +347,9 @@ impl Partition {
         &self,
         house: &Accumulator,
         record: &NewRecord<'_>,
-        fixed: usize,
         clock: &impl Fn() -> Time,
     ) -> Result<(), Stall> {
-        let place = Place::at(0, fixed, 0, 0);
+        let place = Place::first(record);
         let ticket = {
             let state = self.state.lock();
             if state.closed {
@@ -370,9 +362,9 @@ impl Partition {
             Self::stall(refused)
         })?;
         let epoch = house.unfated.register();
-        let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms, clock(), epoch);
+        let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms(), clock(), epoch);
         // SAFETY: nobody else has this block, and it was made to hold exactly this record.
-        unsafe { block.write(record, fixed, place, record.timestamp_ms) };
+        unsafe { block.write(record, place, record.timestamp_ms()) };
         let mut state = self.state.lock();
         Self::used(&mut state, ticket.as_ref());
         if state.closed {

@@ -146,14 +146,14 @@ impl Pool {
         capacity + BLOCK_OVERHEAD
     }
 
-    /// The class of the next block: `wanted` if all open blocks would have room in half of the memory with that size,
-    /// else less; in any case with room for `bytes`. `None`: there is none.
+    /// The class of the next block: `wanted` if, with that size, all open blocks would have room in half of the memory
+    /// and eight in all of it, else less; in any case with room for `bytes`. `None`: there is none.
     ///
     /// Not by what is free: who outruns the brokers finds little free, always, and would fill the queue with ever
     /// smaller batches.
     fn class(&self, wanted: usize, bytes: usize) -> Option<usize> {
         let least = self.classes.fitting(bytes)?;
-        let share = (self.limit - self.reserve) / (2 * (self.open.load(Ordering::Relaxed) as usize + 1));
+        let share = (self.limit - self.reserve) / (2 * (self.open.load(Ordering::Relaxed) as usize + 4));
         let mut class = wanted.max(least);
         while class > least && Self::charge(self.classes.capacity(class)) > share {
             class -= 1;

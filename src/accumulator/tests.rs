@@ -1,6 +1,5 @@
 //! What the accumulator promises, with real threads; `explored.rs` has the interleavings one by one.
 
-use super::block::Place;
 use super::*;
 use crate::protocol::record::{Header, RecordBody, records};
 use std::collections::BTreeMap;
@@ -24,7 +23,7 @@ fn house(limits: &Limits) -> Accumulator {
 }
 
 fn record<'a>(value: &'a [u8], timestamp_ms: i64, opaque: u64) -> NewRecord<'a> {
-    NewRecord { body: RecordBody { key: None, value: Some(value), headers: &[] }, timestamp_ms, opaque, flags: 0 }
+    NewRecord::new(RecordBody { key: None, value: Some(value), headers: &[] }, timestamp_ms, opaque, 0)
 }
 
 fn at(nanos: u64) -> impl Fn() -> Time {
@@ -57,7 +56,7 @@ fn a_record_comes_back_as_it_was_given() {
     let partition = house.add_partition(1, 0).unwrap();
     let headers = [Header { name: b"h", value: Some(b"v") }, Header { name: b"h", value: None }];
     let body = RecordBody { key: Some(b"key"), value: None, headers: &headers };
-    let record = NewRecord { body, timestamp_ms: 1_700_000_000_000, opaque: 7, flags: QUIET };
+    let record = NewRecord::new(body, 1_700_000_000_000, 7, QUIET);
     house.append(&partition, &record, false, &at(5)).unwrap();
     assert_eq!(house.accepted(), 1);
     partition.seal(&house);
@@ -120,7 +119,7 @@ fn a_record_above_batch_size_is_a_batch_of_its_own_and_keeps_its_place() {
     let opaques: Vec<_> = collected.batches.iter().flat_map(read).map(|row| row.0).collect();
     assert_eq!(opaques, [0, 1, 2]);
     assert_eq!(collected.batches.iter().map(|batch| batch.number).collect::<Vec<_>>(), [0, 1, 2]);
-    assert_eq!(collected.batches[1].plain().len(), Place::at(0, 1 + 1 + 3 + 100_000 + 1, 0, 0).bytes);
+    assert_eq!(collected.batches[1].plain().len(), record(&[0; 100_000], 1, 0).bytes());
 }
 
 #[test]
@@ -467,7 +466,7 @@ fn a_split_keeps_keys_headers_and_flags_and_each_half_is_compressed_by_itself() 
     for (number, key) in keys.iter().enumerate() {
         let body = RecordBody { key: Some(key), value: None, headers: &headers[..number.min(2)] };
         let flags = if number == 1 { QUIET } else { 0 };
-        house.append(&partition, &NewRecord { body, timestamp_ms: 5, opaque: 9, flags }, false, &at(1)).unwrap();
+        house.append(&partition, &NewRecord::new(body, 5, 9, flags), false, &at(1)).unwrap();
     }
     partition.seal(&house);
     let batch = partition.collect(&house, Time(2)).batches.remove(0);

@@ -27,7 +27,7 @@ fn house(memory_bytes: usize, freed: Signal) -> Arc<Accumulator> {
 }
 
 fn record(value: &[u8]) -> NewRecord<'_> {
-    NewRecord { body: RecordBody { key: None, value: Some(value), headers: &[] }, timestamp_ms: 1, opaque: 1, flags: 0 }
+    NewRecord::new(RecordBody { key: None, value: Some(value), headers: &[] }, 1, 1, 0)
 }
 
 fn now() -> Time {
@@ -65,7 +65,7 @@ fn a_record_that_just_fits_into_batch_size_gets_the_block_that_it_waited_for() {
     let house = house(64 << 10, Box::new(|| ()));
     let partition = house.add_partition(1, 0).unwrap();
     let most = house.pool.classes.records_bytes_max;
-    let bytes_of = |value: usize| block::Place::at(0, record(&vec![0; value]).body.fixed_bytes(), 0, 0).bytes;
+    let bytes_of = |value: usize| record(&vec![0; value]).bytes();
     let value_bytes = (0..=most).rev().find(|value| bytes_of(*value) <= most).unwrap();
     assert!(house.pool.classes.shares(bytes_of(value_bytes)));
     let taken = fill(&house);

@@ -39,7 +39,7 @@ impl House {
     fn complete(&self, records: &[(u64, u8)], code: Code, base_offset: i64) {
         for (opaque, flags) in records {
             let body = RecordBody { key: None, value: Some(b"v"), headers: &[] };
-            let new = NewRecord { body, timestamp_ms: 1_000 + *opaque as i64, opaque: *opaque, flags: *flags };
+            let new = NewRecord::new(body, 1_000 + *opaque as i64, *opaque, *flags);
             // Batches stay charged until they are read, and a reader may be slower than we are.
             while let Err(stall) = self.accumulator.append(&self.partition, &new, false, &|| Time(1)) {
                 assert_eq!(stall, Stall::Memory);

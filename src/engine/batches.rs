@@ -63,21 +63,12 @@ impl<B: Parcel> Engine<B> {
     /// remembers the offer, connects if need be, and names the partition in [`Engine::poll_offered`] when the
     /// answer has become yes. (The batch still has to be handed in before its delivery timeout.)
     pub fn may_take(&mut self, number: PartitionNumber, now: Time) -> bool {
-        let (idempotent, in_flight_max) = (self.config.is_idempotent(), self.config.partition_in_flight_max());
-        let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return true };
-        if self.fatal.is_some() {
+        let goes = self.would_take(number, now);
+        let Some(partition) = self.partitions.get_mut(number.0 as usize).filter(|_| self.fatal.is_none()) else {
             return true;
-        }
-        let topic = partition.topic;
-        let is_open = match self.connections.get(partition.connection.0 as usize) {
-            Some(connection) => {
-                connection.is_open(now) && connection.in_flight.len() < self.config.in_flight_max.max(1)
-            }
-            None => false,
         };
-        let has_room = partition.arriving.is_empty()
-            && partition.next(&self.identity, idempotent, in_flight_max, now) == Next::Room;
-        partition.is_offered = !(is_open && has_room);
+        let topic = partition.topic;
+        partition.is_offered = !goes;
         let (is_offered, is_leaderless) = (partition.is_offered, partition.connection == ConnectionNumber::BOOTSTRAP);
         self.touch_topic(topic, now);
         if is_leaderless {
@@ -85,6 +76,22 @@ impl<B: Parcel> Engine<B> {
         }
         self.track(number, now);
         !is_offered
+    }
+
+    /// The same answer, and nothing is remembered: for a batch that need not go yet.
+    #[must_use]
+    pub fn would_take(&self, number: PartitionNumber, now: Time) -> bool {
+        let Some(partition) = self.partitions.get(number.0 as usize).filter(|_| self.fatal.is_none()) else {
+            return true;
+        };
+        let connection = self.connections.get(partition.connection.0 as usize);
+        let is_open = connection.is_some_and(|connection| {
+            connection.is_open(now) && connection.in_flight.len() < self.config.in_flight_max.max(1)
+        });
+        let (idempotent, in_flight_max) = (self.config.is_idempotent(), self.config.partition_in_flight_max());
+        is_open
+            && partition.arriving.is_empty()
+            && partition.next(&self.identity, idempotent, in_flight_max, now) == Next::Room
     }
 
     /// A partition of this connection whose offered batch would go out now; ask until `None`.

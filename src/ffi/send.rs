@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use crate::code::{Code, Outcome};
-use crate::producer::{Delivery, Header, Record, Timeout};
+use crate::producer::{Deadline, Delivery, Header, Producer, Record, Timeout};
 
 use super::guard::{Failure, guard, guard_error, shared};
 use super::text;
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn kurier_producer_send(
         // SAFETY: a record is NULL or what its type says.
         let record = unsafe { read(record) }?;
         // SAFETY: as above.
-        unsafe { borrow(&record, |record| producer.send(record, timeout)) }
+        unsafe { send(producer, &record, producer.patience(timeout)) }
     })
 }
 
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn kurier_producer_send_batch(
             // SAFETY: the caller has `count` of them.
             let record = unsafe { records.add(index).read_unaligned() };
             // SAFETY: a record is what its type says.
-            unsafe { borrow(&record, |record| producer.send_until(record, deadline)) }?;
+            unsafe { send(producer, &record, deadline) }?;
             // SAFETY: as above. After each one, so that it is true whatever happens to the next.
             unsafe { text::put(accepted, index + 1) }?;
         }
@@ -151,12 +151,40 @@ unsafe fn read(record: *const kurier_record) -> Result<kurier_record, Code> {
     Ok(unsafe { record.read_unaligned() })
 }
 
+/// Sends a record. (Not by [`borrow`]: whoever hands on by two ways has the send as a function of its own.)
+///
+/// # Safety
+/// Its pointers are NULL or have the sizes that stand beside them.
+#[inline(always)]
+unsafe fn send(producer: &Producer, record: &kurier_record, deadline: Deadline) -> Result<(), Code> {
+    // SAFETY: the caller's promise.
+    let plain = unsafe { without_headers(record) }?;
+    if record.header_count == 0 {
+        return producer.send_until(&plain, deadline);
+    }
+    let sent = |headers: &[Header<'_>]| producer.send_until(&Record { headers, ..plain }, deadline);
+    // SAFETY: the caller's promise.
+    unsafe { with_headers(record.headers, record.header_count, sent) }
+}
+
 /// Checks a record and hands it on with its bytes where they are.
 ///
 /// # Safety
 /// Its pointers are NULL or have the sizes that stand beside them.
-#[inline]
 unsafe fn borrow<T>(record: &kurier_record, body: impl FnOnce(&Record<'_>) -> Result<T, Code>) -> Result<T, Code> {
+    // SAFETY: the caller's promise.
+    let plain = unsafe { without_headers(record) }?;
+    if record.header_count == 0 {
+        return body(&plain);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { with_headers(record.headers, record.header_count, |headers| body(&Record { headers, ..plain })) }
+}
+
+/// # Safety
+/// As [`borrow`].
+#[inline(always)]
+unsafe fn without_headers(record: &kurier_record) -> Result<Record<'_>, Code> {
     let flags = record.flags;
     if flags & !RECORD_FLAGS != 0 || record.reserved != 0 {
         return Err(Code::INVALID_ARGUMENT);
@@ -165,7 +193,7 @@ unsafe fn borrow<T>(record: &kurier_record, body: impl FnOnce(&Record<'_>) -> Re
     if timestamp_ms.is_some_and(i64::is_negative) {
         return Err(Code::INVALID_ARGUMENT);
     }
-    let borrowed = Record {
+    Ok(Record {
         topic: record.topic,
         partition: (flags & KURIER_RECORD_PARTITION != 0).then_some(record.partition),
         // SAFETY: the caller's promise.
@@ -176,12 +204,7 @@ unsafe fn borrow<T>(record: &kurier_record, body: impl FnOnce(&Record<'_>) -> Re
         timestamp_ms,
         opaque: record.opaque,
         quiet: flags & KURIER_RECORD_QUIET != 0,
-    };
-    if record.header_count == 0 {
-        return body(&borrowed);
-    }
-    // SAFETY: the caller's promise.
-    unsafe { with_headers(record.headers, record.header_count, |headers| body(&Record { headers, ..borrowed })) }
+    })
 }
 
 /// # Safety

@@ -12,6 +12,7 @@ use crate::engine::{ConnectionNumber, Engine, PartitionNumber, Request, Transmit
 use crate::mutant::{self, Mutant};
 use crate::protocol::compression::Compressor;
 use crate::time::Time;
+use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,15 +207,25 @@ impl Pump {
     }
 
     /// Hands over what was taken; seals what is due and would go out now, and takes that too.
+    ///
+    /// Where a batch has lingered, the others of the broker go with it, as the Java producer's do: one request carries
+    /// them all, where each would else make one of its own when its time comes.
     fn take_due(&mut self, now: Time) {
         let connection = self.connection;
         let mut due = std::mem::take(&mut self.due);
         let traffic = !self.taken.is_empty();
-        let offered = self.hand_over(now, |engine| {
+        let open: Vec<u32> = if due.is_empty() { Vec::new() } else { self.schedule.partitions().collect() };
+        let others = self.hand_over(now, |engine| {
             due.retain(|partition| engine.may_take(PartitionNumber(partition.number), now));
-            std::iter::from_fn(|| engine.poll_offered(connection, now)).collect::<Vec<_>>()
+            let lingered: BTreeSet<u32> = due.iter().map(|partition| partition.number).collect();
+            let mut others = open;
+            others.retain(|number| {
+                !lingered.is_empty() && !lingered.contains(number) && engine.would_take(PartitionNumber(*number), now)
+            });
+            others.extend(std::iter::from_fn(|| engine.poll_offered(connection, now)).map(|number| number.0));
+            others
         });
-        due.extend(offered.into_iter().filter_map(|number| self.network.accumulator.partition(number.0).cloned()));
+        due.extend(others.into_iter().filter_map(|number| self.network.accumulator.partition(number).cloned()));
         if traffic || !due.is_empty() {
             self.plan_trim(now);
         }

@@ -1,7 +1,7 @@
 //! Which of the application's callbacks this thread is inside, so that a call that would wait for itself is refused.
 
 use crate::code::Code;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The application's callbacks, by what may be done inside.
@@ -16,6 +16,8 @@ pub(super) enum Kind {
 thread_local! {
     /// Producers whose callbacks this thread is inside, the innermost last.
     static INSIDE: RefCell<Vec<(u64, Kind)>> = const { RefCell::new(Vec::new()) };
+    /// How many those are: what every send looks at.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Leaves the callback, by return or by panic.
@@ -23,13 +25,19 @@ struct Leave;
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        INSIDE.with_borrow_mut(|inside| inside.pop());
+        INSIDE.with_borrow_mut(|inside| {
+            inside.pop();
+            DEPTH.set(inside.len());
+        });
     }
 }
 
 /// Runs a callback of producer `id`.
 pub(super) fn call<R>(id: u64, kind: Kind, callback: impl FnOnce() -> R) -> R {
-    INSIDE.with_borrow_mut(|inside| inside.push((id, kind)));
+    INSIDE.with_borrow_mut(|inside| {
+        inside.push((id, kind));
+        DEPTH.set(inside.len());
+    });
     let _leave = Leave;
     callback()
 }
@@ -41,12 +49,14 @@ pub(super) fn tell(id: u64, callback: impl FnOnce()) {
 }
 
 /// What this thread is inside of for producer `id`.
-#[inline]
+#[inline(always)]
 fn inside(id: u64) -> Option<Kind> {
+    if DEPTH.get() == 0 { None } else { inside_of(id) }
+}
+
+#[cold]
+fn inside_of(id: u64) -> Option<Kind> {
     INSIDE.with_borrow(|inside| {
-        if inside.is_empty() {
-            return None;
-        }
         let kinds = inside.iter().filter(|(other, _)| *other == id).map(|(_, kind)| *kind);
         kinds.max_by_key(|kind| *kind == Kind::Other)
     })
@@ -55,11 +65,11 @@ fn inside(id: u64) -> Option<Kind> {
 /// Whether this thread is inside any callback of any producer.
 #[must_use]
 pub fn inside_callback() -> bool {
-    INSIDE.with_borrow(|inside| !inside.is_empty())
+    DEPTH.get() > 0
 }
 
 /// A call that sends: inside the delivery callback it must not wait (`Ok(true)`), inside others it does not work.
-#[inline]
+#[inline(always)]
 pub(super) fn check_send(id: u64) -> Result<bool, Code> {
     match inside(id) {
         None => Ok(false),

@@ -7,12 +7,13 @@ use super::serializer::Serializer;
 use super::settings::{Bootstrap, DnsLookup, Settings};
 use super::timeout::{Deadline, Timeout};
 use super::topics::{Topic, Topics};
-use crate::accumulator::{Accumulator, Limits};
+use crate::accumulator::{Accumulator, BATCH_HEADER_BYTES, Limits};
 use crate::code::{Code, Error, Result};
 use crate::delivery::{Deliveries, ReadyCallback};
 use crate::engine::{EngineConfig, TopicNumber};
 use crate::io::{Clock, LogCallback, Network, NetworkConfig, TopicBook};
 use crate::protocol::compression::Codec;
+use crate::protocol::record::BYTES_MAX;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::testcluster::Cluster;
 use parking_lot::Mutex;
@@ -38,6 +39,8 @@ pub struct Producer {
     pub(super) network: Arc<Network>,
     pub(super) topics: Arc<Topics>,
     pub(super) partitioning: Partitioning,
+    /// The most that a record may take as the only one of its batch.
+    pub(super) record_bytes_max: usize,
     pub(super) key_serializer: Option<Serializer>,
     pub(super) value_serializer: Option<Serializer>,
     pub(super) by_callback: bool,
@@ -92,6 +95,7 @@ impl Producer {
                 ignore_keys: settings.partitioner_ignore_keys,
                 own: config.partitioner.clone(),
             },
+            record_bytes_max: settings.max_request_size.saturating_sub(BATCH_HEADER_BYTES).min(BYTES_MAX),
             settings,
             accumulator,
             deliveries,

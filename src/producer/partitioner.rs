@@ -77,6 +77,7 @@ impl PartitionerClass {
 
     /// What it does with this key. Every partition counts for a hash, also one without leader. `count` is at least 1.
     #[must_use]
+    #[inline]
     pub fn choice(self, key: Option<&[u8]>, count: i32) -> Choice {
         let bytes = key.unwrap_or_default();
         match (self, key) {
@@ -139,6 +140,7 @@ impl TopicPartitioner {
     ///
     /// # Errors
     /// `UNKNOWN_PARTITION` if there is none, or if the application's partitioner answers one that there is not.
+    #[inline(always)]
     pub fn pick(
         &self,
         rules: &Partitioning,

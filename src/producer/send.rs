@@ -6,10 +6,10 @@ use super::serializer::{SerializerClass, serialize_own};
 use super::timeout::{Deadline, Timeout};
 use super::topics::Topic;
 use super::{Delivery, Record};
-use crate::accumulator::{BATCH_HEADER_BYTES, NewRecord, Partition, QUIET, Stall, WAITER};
+use crate::accumulator::{NewRecord, Partition, QUIET, Stall, WAITER};
 use crate::code::{Code, Error, Outcome};
 use crate::engine::TopicNumber;
-use crate::protocol::record::{BYTES_MAX, RecordBody, record_bytes};
+use crate::protocol::record::RecordBody;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +36,16 @@ impl Producer {
     /// Nothing was accepted, and there will be no delivery: `QUEUE_FULL`, `TIMED_OUT` (no metadata), `CLOSED`,
     /// `INVALID_ARGUMENT`, `RECORD_TOO_LARGE`, `UNKNOWN_TOPIC`, `UNKNOWN_PARTITION`, `NOT_AUTHORIZED`, `UNREACHABLE`,
     /// `WRONG_THREAD`, `FATAL`.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, record: &Record<'_>, timeout: Timeout) -> Result<(), Code> {
-        let deadline = Deadline::after(timeout.or(self.settings.max_block));
-        self.accept(record, deadline, record.opaque, if record.quiet { QUIET } else { 0 })
+        self.send_until(record, self.patience(timeout))
+    }
+
+    /// How long one call waits.
+    #[inline(always)]
+    #[must_use]
+    pub fn patience(&self, timeout: Timeout) -> Deadline {
+        Deadline::after(timeout.or(self.settings.max_block))
     }
 
     /// The end of a call's waiting: for several [`Self::send_until`].
@@ -52,7 +58,7 @@ impl Producer {
     }
 
     /// As [`Self::send`], until a moment.
-    #[inline]
+    #[inline(always)]
     pub fn send_until(&self, record: &Record<'_>, deadline: Deadline) -> Result<(), Code> {
         self.accept(record, deadline, record.opaque, if record.quiet { QUIET } else { 0 })
     }
@@ -160,6 +166,7 @@ impl Producer {
         Err(error)
     }
 
+    #[inline(always)]
     fn accept(&self, record: &Record<'_>, mut deadline: Deadline, opaque: u64, flags: u8) -> Result<(), Code> {
         if callback::check_send(self.id)? {
             deadline = Deadline::Now;
@@ -174,30 +181,26 @@ impl Producer {
             None => self.network.clock.wall_ms(),
         };
         let body = RecordBody { key: record.key, value: record.value, headers: record.headers };
-        let bytes = record_bytes(body.fixed_bytes(), 0, 0);
-        if bytes > BYTES_MAX || bytes + BATCH_HEADER_BYTES > self.settings.max_request_size {
+        let new = NewRecord::new(body, timestamp_ms, opaque, flags);
+        if !new.is_at_most(self.record_bytes_max) {
             return Err(if self.is_closed() { Code::CLOSED } else { Code::RECORD_TOO_LARGE });
         }
         if topic.count() == 0 {
             self.wait_for_metadata(topic, &mut deadline)?;
         }
-        let new = NewRecord { body, timestamp_ms, opaque, flags };
-        let sent = match record.partition {
-            Some(index) => {
-                let partition = self.explicit(topic, index)?;
-                self.append(partition, &new, false, &mut deadline).map(|()| partition)
-            }
-            None => self.append_chosen(topic, &new, &mut deadline),
+        let (partition, is_sticky) = match record.partition {
+            Some(index) => (self.explicit(topic, index)?, false),
+            None => self.choose(topic, record.key)?,
         };
-        match sent {
-            Ok(partition) => {
-                if flags & WAITER != 0 {
-                    self.accumulator.hurry(partition);
-                }
-                Ok(())
-            }
-            Err(stall) => Err(self.refusal(stall)),
+        let clock = || self.network.clock.now();
+        let partition = match self.accumulator.append(partition, &new, is_sticky, &clock) {
+            Ok(()) => partition,
+            Err(stall) => self.append_late(topic, partition, &new, stall, deadline)?,
+        };
+        if flags & WAITER != 0 {
+            self.accumulator.hurry(partition);
         }
+        Ok(())
     }
 
     fn explicit<'a>(&self, topic: &'a Topic, index: i32) -> Result<&'a Arc<Partition>, Code> {
@@ -209,34 +212,19 @@ impl Producer {
         })
     }
 
-    fn append_chosen<'a>(
-        &self,
-        topic: &'a Topic,
-        new: &NewRecord<'_>,
-        deadline: &mut Deadline,
-    ) -> Result<&'a Arc<Partition>, Failed> {
-        let count = topic.count();
+    /// The partition of a record that names none; true: it is the sticky one.
+    #[inline(always)]
+    fn choose<'a>(&self, topic: &'a Topic, key: Option<&[u8]>) -> Result<(&'a Arc<Partition>, bool), Code> {
         let load = |index| self.load(topic, index);
-        let pick = || topic.partitioner.pick(&self.partitioning, topic.id, new.body.key, count, load);
-        let picked = if self.partitioning.own.is_some() { callback::call(self.id, Kind::Other, pick) } else { pick() };
-        let picked = picked.map_err(Failed::Code)?;
-        let of = |index: i32| {
-            let partition = usize::try_from(index).ok().and_then(|index| topic.partitions.get(index));
-            partition.ok_or(Failed::Code(Code::UNKNOWN_PARTITION))
-        };
-        let mut partition = of(picked.partition)?;
-        match self.append(partition, new, picked.sticky, deadline) {
-            Err(Failed::Stall(Stall::Boundary(bytes))) => {
-                let bytes_min = self.settings.batch_size.min(STICKY_BYTES_MIN);
-                // A record that is a batch of its own leaves no open batch behind whose bytes could be counted.
-                let own = record_bytes(new.body.fixed_bytes(), 0, 0);
-                let bytes = if self.accumulator.is_shared(own) { bytes } else { own };
-                let next = || super::partitioner::choose(load, count, topic.partitioner.random());
-                partition = of(topic.partitioner.sticky.moved(picked.partition, bytes, bytes_min, next))?;
-                self.append(partition, new, false, deadline).map(|()| partition)
-            }
-            done => done.map(|()| partition),
-        }
+        let pick = || topic.partitioner.pick(&self.partitioning, topic.id, key, topic.count(), load);
+        let picked = if self.partitioning.own.is_some() { callback::call(self.id, Kind::Other, pick) } else { pick() }?;
+        Ok((Self::chosen(topic, picked.partition)?, picked.sticky))
+    }
+
+    #[inline(always)]
+    fn chosen(topic: &Topic, index: i32) -> Result<&Arc<Partition>, Code> {
+        let partition = usize::try_from(index).ok().and_then(|index| topic.partitions.get(index));
+        partition.ok_or(Code::UNKNOWN_PARTITION)
     }
 
     /// What the adaptive partitioner goes by: queued batches, `None` for a partition that cannot be sent to.
@@ -254,33 +242,29 @@ impl Producer {
         Some(if self.settings.partitioner_adaptive { partition.queued() } else { 0 })
     }
 
-    fn append(
-        &self,
-        partition: &Partition,
-        new: &NewRecord<'_>,
-        stop_at_boundary: bool,
-        deadline: &mut Deadline,
-    ) -> Result<(), Failed> {
-        let clock = || self.network.clock.now();
-        match self.accumulator.append(partition, new, stop_at_boundary, &clock) {
-            Ok(()) => Ok(()),
-            Err(stall @ (Stall::Busy | Stall::Memory)) => self.append_late(partition, new, stall, deadline),
-            Err(stall) => Err(Failed::Stall(stall)),
-        }
-    }
-
-    /// Waits for what was missing, and tries again.
+    /// Goes on where a batch ended, or waits for what was missing, and tries again. Where it is in then.
     #[cold]
-    fn append_late(
+    fn append_late<'a>(
         &self,
-        partition: &Partition,
+        topic: &'a Topic,
+        mut partition: &'a Arc<Partition>,
         new: &NewRecord<'_>,
         mut stall: Stall,
-        deadline: &mut Deadline,
-    ) -> Result<(), Failed> {
+        mut deadline: Deadline,
+    ) -> Result<&'a Arc<Partition>, Code> {
         let clock = || self.network.clock.now();
+        if let Stall::Boundary(bytes) = stall {
+            partition = self.next_sticky(topic, partition.index, bytes, new)?;
+            match self.accumulator.append(partition, new, false, &clock) {
+                Ok(()) => return Ok(partition),
+                Err(other) => stall = other,
+            }
+        }
         let mut yields = 0;
         let ended = loop {
+            if !matches!(stall, Stall::Busy | Stall::Memory) {
+                break Err(self.refusal(stall));
+            }
             let left = deadline.left(&self.network.clock);
             if !left.is_zero() {
                 self.accumulator.wait(partition, stall, new, left);
@@ -289,25 +273,39 @@ impl Producer {
                 std::thread::yield_now();
             } else {
                 self.accumulator.want_memory(partition, new);
-                break Err(Failed::Code(Code::QUEUE_FULL));
+                break Err(Code::QUEUE_FULL);
             }
             match self.accumulator.append(partition, new, false, &clock) {
-                Ok(()) => break Ok(()),
-                Err(again @ (Stall::Busy | Stall::Memory)) => stall = again,
-                Err(other) => break Err(Failed::Stall(other)),
+                Ok(()) => break Ok(partition),
+                Err(again) => stall = again,
             }
         };
         self.accumulator.leave_line(partition);
         ended
     }
 
-    fn refusal(&self, failed: Failed) -> Code {
-        match failed {
-            Failed::Code(code) => code,
-            Failed::Stall(_) if self.is_closed() => Code::CLOSED,
+    /// A batch of `bytes` ended in the sticky partition `from`.
+    fn next_sticky<'a>(
+        &self,
+        topic: &'a Topic,
+        from: i32,
+        bytes: usize,
+        new: &NewRecord<'_>,
+    ) -> Result<&'a Arc<Partition>, Code> {
+        let bytes_min = self.settings.batch_size.min(STICKY_BYTES_MIN);
+        // A record that is a batch of its own leaves no open batch behind whose bytes could be counted.
+        let bytes = if self.accumulator.is_shared(new.bytes()) { bytes } else { new.bytes() };
+        let load = |index| self.load(topic, index);
+        let next = || super::partitioner::choose(load, topic.count(), topic.partitioner.random());
+        Self::chosen(topic, topic.partitioner.sticky.moved(from, bytes, bytes_min, next))
+    }
+
+    fn refusal(&self, stall: Stall) -> Code {
+        match stall {
+            _ if self.is_closed() => Code::CLOSED,
             // Shut without `close`: the producer is finished.
-            Failed::Stall(Stall::Closed) => Code::FATAL,
-            Failed::Stall(_) => Code::INTERNAL,
+            Stall::Closed => Code::FATAL,
+            _ => Code::INTERNAL,
         }
     }
 
@@ -357,10 +355,4 @@ impl Producer {
             _ => Error::new(code, code.text().to_string_lossy()),
         }
     }
-}
-
-/// Why a record was not appended.
-pub(super) enum Failed {
-    Code(Code),
-    Stall(Stall),
 }

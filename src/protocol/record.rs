@@ -29,12 +29,12 @@ pub struct RecordBody<'a> {
     pub headers: &'a [Header<'a>],
 }
 
-#[inline]
+#[inline(always)]
 fn length_of(bytes: Option<&[u8]>) -> i64 {
     bytes.map_or(-1, |bytes| bytes.len() as i64)
 }
 
-#[inline]
+#[inline(always)]
 fn field_bytes(bytes: Option<&[u8]>) -> usize {
     uvarint_len(zigzag(length_of(bytes))) + bytes.map_or(0, <[u8]>::len)
 }
@@ -43,29 +43,38 @@ impl RecordBody<'_> {
     /// Bytes of the record that depend neither on its timestamp nor on its index: attributes, key, value, headers.
     ///
     /// Whoever takes records from outside refuses those above [`BYTES_MAX`]; they have no wire form.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn fixed_bytes(&self) -> usize {
-        let mut bytes = 1 + field_bytes(self.key) + field_bytes(self.value);
-        bytes += uvarint_len(zigzag(self.headers.len() as i64));
-        for header in self.headers {
-            bytes = bytes.saturating_add(field_bytes(Some(header.name))).saturating_add(field_bytes(header.value));
-        }
-        bytes
+        let bytes = 1 + field_bytes(self.key) + field_bytes(self.value);
+        if self.headers.is_empty() { bytes + 1 } else { bytes.saturating_add(self.headers_bytes()) }
+    }
+
+    fn headers_bytes(&self) -> usize {
+        let count_bytes = uvarint_len(zigzag(self.headers.len() as i64));
+        self.headers.iter().fold(count_bytes, |bytes, header| {
+            bytes.saturating_add(field_bytes(Some(header.name))).saturating_add(field_bytes(header.value))
+        })
     }
 }
 
 /// Bytes of the whole record on the wire, its length field included, for [`RecordBody::fixed_bytes`], the difference
 /// of its timestamp to the batch's first, and its index in the batch.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub const fn record_bytes(fixed_bytes: usize, delta_ms: i64, index: u32) -> usize {
-    let body = body_bytes(fixed_bytes, delta_ms, index);
-    body.saturating_add(uvarint_len(zigzag(body as i64)))
+    framed_bytes(body_bytes(fixed_bytes, delta_ms, index))
 }
 
-#[inline]
-const fn body_bytes(fixed_bytes: usize, delta_ms: i64, index: u32) -> usize {
+/// Bytes of a record whose length field says `body_bytes`.
+#[inline(always)]
+pub(crate) const fn framed_bytes(body_bytes: usize) -> usize {
+    body_bytes.saturating_add(uvarint_len(zigzag(body_bytes as i64)))
+}
+
+/// What a record's length field says; the arguments are those of [`record_bytes`].
+#[inline(always)]
+pub(crate) const fn body_bytes(fixed_bytes: usize, delta_ms: i64, index: u32) -> usize {
     fixed_bytes.saturating_add(varlong_len(delta_ms) + varint_len(index as i32))
 }
 
@@ -140,13 +149,94 @@ impl Place<'_> {
 /// `out` is shorter, nothing is written and the answer is 0.
 ///
 /// `fixed_bytes` is the body's own, taken once. Nothing here allocates, locks or can fail.
-#[inline]
 pub fn encode(body: &RecordBody<'_>, fixed_bytes: usize, delta_ms: i64, index: u32, out: &mut [u8]) -> usize {
-    let counted = body_bytes(fixed_bytes, delta_ms, index);
-    let total = record_bytes(fixed_bytes, delta_ms, index);
-    let Some(rest) = out.get_mut(..total) else { return 0 };
-    let mut place = Place { rest };
-    place.put_zigzag(counted as i64);
+    let body_bytes = body_bytes(fixed_bytes, delta_ms, index);
+    let total = framed_bytes(body_bytes);
+    let Some(out) = out.get_mut(..total) else { return 0 };
+    write(body, body_bytes, delta_ms, index, out);
+    total
+}
+
+/// Writes the record into a place of exactly its size.
+///
+/// What nearly every record is, one without headers whose numbers are short, is put together in registers and stored in
+/// three pieces: field by field it takes three times as many instructions.
+#[inline(always)]
+pub(crate) fn write(body: &RecordBody<'_>, body_bytes: usize, delta_ms: i64, index: u32, out: &mut [u8]) {
+    if !write_short(body, body_bytes, delta_ms, index, out) {
+        write_any(body, body_bytes, delta_ms, index, out);
+    }
+}
+
+/// False: it is none of those, and what was written has to be written again.
+#[inline(always)]
+fn write_short(body: &RecordBody<'_>, body_bytes: usize, delta_ms: i64, index: u32, out: &mut [u8]) -> bool {
+    let (length, delta) = (zigzag(body_bytes as i64), zigzag(delta_ms));
+    let (key, value) = (zigzag(length_of(body.key)), zigzag(length_of(body.value)));
+    // The lengths of key and value are less than that of both.
+    if (length | delta) >= SHORT_END || !body.headers.is_empty() || index >= (SHORT_END / 2) as u32 {
+        return false;
+    }
+    let (length, delta, index) = (Short::of(length), Short::of(delta), Short::of(u64::from(index) * 2));
+    let (key_length, value_length) = (Short::of(key), Short::of(value));
+    // Length, attributes (none are defined), delta: at most 7 bytes; index and the key's length: at most 6.
+    let front = length.bytes | delta.bytes << (8 * (length.width + 1));
+    let back = index.bytes | key_length.bytes << (8 * index.width);
+    let back_at = length.width + 1 + delta.width;
+    let key_at = back_at + index.width + key_length.width;
+    let value_length_at = key_at + body.key.map_or(0, <[u8]>::len);
+    let value_at = value_length_at + value_length.width;
+    let mut store = |at: usize, bytes: u64| -> Option<()> {
+        *out.get_mut(at..)?.first_chunk_mut::<8>()? = bytes.to_le_bytes();
+        Some(())
+    };
+    // Each piece is longer than its bytes; the next one is written over the rest.
+    if store(0, front).is_none() || store(back_at, back).is_none() {
+        return false;
+    }
+    if let Some(key) = body.key {
+        let Some(place) = out.get_mut(key_at..value_length_at) else { return false };
+        place.copy_from_slice(key);
+    }
+    let Some(place) = out.get_mut(value_length_at..).and_then(<[u8]>::first_chunk_mut::<4>) else { return false };
+    *place = (value_length.bytes as u32).to_le_bytes();
+    let value = body.value.unwrap_or_default();
+    let Some((place, [count])) = out.get_mut(value_at..).and_then(|rest| rest.split_at_mut_checked(value.len())) else {
+        return false;
+    };
+    place.copy_from_slice(value);
+    *count = 0;
+    true
+}
+
+/// Zigzag numbers below this take at most three bytes.
+const SHORT_END: u64 = 1 << 21;
+
+/// A varint of at most three bytes, the first one lowest.
+#[derive(Clone, Copy)]
+struct Short {
+    bytes: u64,
+    width: usize,
+}
+
+impl Short {
+    #[inline(always)]
+    fn of(value: u64) -> Self {
+        if value < 1 << 7 {
+            return Self { bytes: value, width: 1 };
+        }
+        let two = value & 0x7f | 0x80 | (value & 0x3f80) << 1;
+        if value < 1 << 14 {
+            return Self { bytes: two, width: 2 };
+        }
+        Self { bytes: two | 0x8000 | (value >> 14) << 16, width: 3 }
+    }
+}
+
+#[inline(never)]
+fn write_any(body: &RecordBody<'_>, body_bytes: usize, delta_ms: i64, index: u32, out: &mut [u8]) {
+    let mut place = Place { rest: out };
+    place.put_zigzag(body_bytes as i64);
     place.put(&[0]); // attributes: none are defined
     place.put_zigzag(delta_ms);
     place.put_zigzag(i64::from(index as i32));
@@ -158,7 +248,6 @@ pub fn encode(body: &RecordBody<'_>, fixed_bytes: usize, delta_ms: i64, index: u
         place.put_field(header.value);
     }
     debug_assert!(place.rest.is_empty(), "fixed_bytes is of another body");
-    total
 }
 
 /// A record read back.

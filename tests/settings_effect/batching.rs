@@ -24,6 +24,17 @@ pub(crate) fn linger_ms() {
     assert_eq!((values(&cluster, "t").len(), cluster.requests(ApiKey::Produce)), (0, 0), "nobody asked for it yet");
     assert_eq!(producer.flush(Timeout::Of(PATIENCE)), Ok(()));
     assert_eq!((values(&cluster, "t").len(), cluster.produce_batches()), (3, 1));
+    // Where one batch goes, those of the same broker that still linger go with it.
+    let cluster = crate::world::cluster(1, &["create t 3"]);
+    let producer = crate::world::producer(&cluster, &[("linger.ms", NEVER)]);
+    let topic = producer.topic("t").expect("a name");
+    let at_once = Record { topic, partition: Some(2), value: Some(b"now"), ..Record::default() };
+    assert_eq!(producer.send_wait(&at_once, Timeout::Of(PATIENCE)).1, Ok(()));
+    send(&producer, "t", 0, 0);
+    send(&producer, "t", 1, 1);
+    assert_eq!((values(&cluster, "t").len(), cluster.requests(ApiKey::Produce)), (1, 1));
+    assert_eq!(producer.send_wait(&at_once, Timeout::Of(PATIENCE)).1, Ok(()));
+    assert_eq!((values(&cluster, "t").len(), cluster.requests(ApiKey::Produce), cluster.produce_batches()), (4, 2, 4));
 }
 
 pub(crate) fn batch_size() {

@@ -118,7 +118,7 @@ impl Shop {
         let content = self.content(number, entry.topic, entry.partition);
         content.lend(|body| {
             let flags = if entry.quiet { QUIET } else { 0 };
-            call(&NewRecord { body, timestamp_ms: entry.timestamp_ms, opaque: number, flags })
+            call(&NewRecord::new(body, entry.timestamp_ms, number, flags))
         })
     }
 

@@ -28,11 +28,14 @@ impl Sticky {
     }
 
     /// The partition: one relaxed load, but for the very first time, when `first` chooses it.
+    #[inline(always)]
     pub fn current(&self, first: impl FnOnce() -> i32) -> i32 {
         let word = self.0.load(Ordering::Relaxed);
-        if partition(word) != NONE {
-            return signed(word);
-        }
+        if partition(word) == NONE { self.chosen_first(word, first) } else { signed(word) }
+    }
+
+    #[cold]
+    fn chosen_first(&self, word: u64, first: impl FnOnce() -> i32) -> i32 {
         let chosen = pack(first().cast_unsigned(), 0);
         match self.0.compare_exchange(word, chosen, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => signed(chosen),

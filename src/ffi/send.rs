@@ -246,7 +246,7 @@ unsafe fn header<'a>(header: *const kurier_header) -> Result<Header<'a>, Code> {
     // SAFETY: the caller's promise.
     let name = unsafe { text::bytes(header.name.cast(), header.name_size) }?.unwrap_or_default();
     // A header's name is a string on the wire (KIP-82): what is not UTF-8 would not come back as it was.
-    if str::from_utf8(name).is_err() {
+    if !name.is_ascii() && str::from_utf8(name).is_err() {
         return Err(Code::INVALID_ARGUMENT);
     }
     // SAFETY: the caller's promise.

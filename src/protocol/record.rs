@@ -159,54 +159,72 @@ pub fn encode(body: &RecordBody<'_>, fixed_bytes: usize, delta_ms: i64, index: u
 
 /// Writes the record into a place of exactly its size.
 ///
-/// What nearly every record is, one without headers whose numbers are short, is put together in registers and stored in
-/// three pieces: field by field it takes three times as many instructions.
+/// What nearly every record is, one whose numbers are short, is put together in registers and stored in pieces: field by
+/// field it takes three times as many instructions.
 #[inline(always)]
 pub(crate) fn write(body: &RecordBody<'_>, body_bytes: usize, delta_ms: i64, index: u32, out: &mut [u8]) {
-    if !write_short(body, body_bytes, delta_ms, index, out) {
+    if write_short(body, body_bytes, delta_ms, index, out).is_none() {
         write_any(body, body_bytes, delta_ms, index, out);
     }
 }
 
-/// False: it is none of those, and what was written has to be written again.
+/// `None`: it is none of those, and what was written has to be written again.
 #[inline(always)]
-fn write_short(body: &RecordBody<'_>, body_bytes: usize, delta_ms: i64, index: u32, out: &mut [u8]) -> bool {
+fn write_short(body: &RecordBody<'_>, body_bytes: usize, delta_ms: i64, index: u32, out: &mut [u8]) -> Option<()> {
     let (length, delta) = (zigzag(body_bytes as i64), zigzag(delta_ms));
-    let (key, value) = (zigzag(length_of(body.key)), zigzag(length_of(body.value)));
-    // The lengths of key and value are less than that of both.
-    if (length | delta) >= SHORT_END || !body.headers.is_empty() || index >= (SHORT_END / 2) as u32 {
-        return false;
+    // All lengths inside are less than that of the whole, and so is the number of headers.
+    if (length | delta) >= SHORT_END || index >= (SHORT_END / 2) as u32 {
+        return None;
     }
     let (length, delta, index) = (Short::of(length), Short::of(delta), Short::of(u64::from(index) * 2));
-    let (key_length, value_length) = (Short::of(key), Short::of(value));
-    // Length, attributes (none are defined), delta: at most 7 bytes; index and the key's length: at most 6.
+    let key = Short::of(zigzag(length_of(body.key)));
+    // Length, attributes (none are defined), delta: at most 7 bytes; index and the key's length: at most 6. Each piece
+    // is longer than its bytes; the next one is written over the rest.
     let front = length.bytes | delta.bytes << (8 * (length.width + 1));
-    let back = index.bytes | key_length.bytes << (8 * index.width);
-    let back_at = length.width + 1 + delta.width;
-    let key_at = back_at + index.width + key_length.width;
-    let value_length_at = key_at + body.key.map_or(0, <[u8]>::len);
-    let value_at = value_length_at + value_length.width;
-    let mut store = |at: usize, bytes: u64| -> Option<()> {
-        *out.get_mut(at..)?.first_chunk_mut::<8>()? = bytes.to_le_bytes();
-        Some(())
-    };
-    // Each piece is longer than its bytes; the next one is written over the rest.
-    if store(0, front).is_none() || store(back_at, back).is_none() {
-        return false;
+    let back = index.bytes | key.bytes << (8 * index.width);
+    *out.first_chunk_mut::<8>()? = front.to_le_bytes();
+    let out = out.get_mut(length.width + 1 + delta.width..)?;
+    *out.first_chunk_mut::<8>()? = back.to_le_bytes();
+    let out = put_bytes(out.get_mut(index.width + key.width..)?, body.key)?;
+    let out = put_short(out, length_of(body.value))?;
+    let out = put_bytes(out, body.value)?;
+    if body.headers.is_empty() {
+        *out.first_mut()? = 0;
+        return Some(());
     }
-    if let Some(key) = body.key {
-        let Some(place) = out.get_mut(key_at..value_length_at) else { return false };
-        place.copy_from_slice(key);
+    write_headers(body.headers, out)
+}
+
+fn write_headers(headers: &[Header<'_>], out: &mut [u8]) -> Option<()> {
+    let mut out = put_short(out, headers.len() as i64)?;
+    for header in headers {
+        out = put_short(out, header.name.len() as i64)?;
+        out = put_bytes(out, Some(header.name))?;
+        out = put_short(out, length_of(header.value))?;
+        out = put_bytes(out, header.value)?;
     }
-    let Some(place) = out.get_mut(value_length_at..).and_then(<[u8]>::first_chunk_mut::<4>) else { return false };
-    *place = (value_length.bytes as u32).to_le_bytes();
-    let value = body.value.unwrap_or_default();
-    let Some((place, [count])) = out.get_mut(value_at..).and_then(|rest| rest.split_at_mut_checked(value.len())) else {
-        return false;
-    };
-    place.copy_from_slice(value);
-    *count = 0;
-    true
+    Some(())
+}
+
+/// What comes behind the bytes.
+#[inline(always)]
+fn put_bytes<'o>(out: &'o mut [u8], bytes: Option<&[u8]>) -> Option<&'o mut [u8]> {
+    let bytes = bytes.unwrap_or_default();
+    let (place, rest) = out.split_at_mut_checked(bytes.len())?;
+    place.copy_from_slice(bytes);
+    Some(rest)
+}
+
+/// What comes behind a short number.
+#[inline(always)]
+fn put_short(out: &mut [u8], value: i64) -> Option<&mut [u8]> {
+    let short = Short::of(zigzag(value));
+    let bytes = (short.bytes as u32).to_le_bytes();
+    match out.first_chunk_mut::<4>() {
+        Some(place) => *place = bytes,
+        None => out.get_mut(..short.width)?.copy_from_slice(bytes.get(..short.width)?),
+    }
+    out.get_mut(short.width..)
 }
 
 /// Zigzag numbers below this take at most three bytes.

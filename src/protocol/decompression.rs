@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use lz4_flex::block::DecompressError;
+use lz4::block::decompress_to_buffer;
 use zstd_safe::DCtx;
 
 use super::compression::{Codec, CompressionError, LZ4_HEADER, LZ4_STORED, XERIAL_HEADER, zstd_error};
@@ -102,13 +102,17 @@ fn unlz4_block(
     let from = out.len();
     let most = bytes_max.min(block.len().saturating_mul(LZ4_EXPANSION_MAX)).min(room);
     out.resize(from + most, 0);
-    match lz4_flex::block::decompress_into(block, out.get_mut(from..).unwrap_or_default()) {
+    let size = i32::try_from(most).map_err(|error| CompressionError::new(Codec::Lz4, error))?;
+    match decompress_to_buffer(block, Some(size), out.get_mut(from..).unwrap_or_default()) {
         Ok(length) => {
             out.truncate(from + length);
             Ok(())
         }
-        Err(DecompressError::OutputTooSmall { .. }) if most == room => Err(beyond(Codec::Lz4, limit)),
-        Err(error) => Err(CompressionError::new(Codec::Lz4, error)),
+        // The C library does not say which.
+        Err(_) if most == room => {
+            Err(CompressionError::new(Codec::Lz4, format_args!("damaged, or unpacks to more than {limit} bytes")))
+        }
+        Err(_) => Err(CompressionError::new(Codec::Lz4, "damaged")),
     }
 }
 

@@ -272,9 +272,8 @@ fn acks(word: &str) -> Acks {
 fn level(values: &Values<'_>, codec: Codec) -> i32 {
     let id = match codec {
         Codec::None | Codec::Snappy => return 0,
-        // There is one level.
-        Codec::Lz4 => return 9,
         Codec::Gzip => Id::CompressionGzipLevel,
+        Codec::Lz4 => Id::CompressionLz4Level,
         Codec::Zstd => Id::CompressionZstdLevel,
     };
     i32::try_from(values.number(id)).unwrap_or(0)

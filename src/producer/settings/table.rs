@@ -211,8 +211,9 @@ table! {
         "Level for gzip (KIP-390): 1 fastest to 9 smallest; -1 is the codec's own choice. Without effect for other \
          codecs."
     CompressionLz4Level c"compression.lz4.level" []
-        only(&["9"], "lz4 has one level here, the fast one: leave it out, or at Java's default"), Value::Word("9");
-        "Level for lz4 (KIP-390). There is one, which Java's default stands for."
+        number(1, 17), Number(9);
+        "Level for lz4 (KIP-390): 9 is the fast compressor, as in Java; 1 fastest to 12 smallest of the slow one, and \
+         13 to 17 are like 12. Without effect for other codecs."
     CompressionZstdLevel c"compression.zstd.level" []
         number(-131_072, 22), Number(3);
         "Level for zstd (KIP-390): higher is smaller and slower. Without effect for other codecs."

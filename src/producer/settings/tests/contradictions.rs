@@ -194,8 +194,8 @@ fn every_word_means_something_else() {
 
 #[test]
 fn levels_belong_to_their_codec_and_others_are_fine_as_in_java() {
-    let levels = [("compression.gzip.level", "4"), ("compression.lz4.level", "9"), ("compression.zstd.level", "6")];
-    for (codec, level) in [("none", 0), ("gzip", 4), ("snappy", 0), ("lz4", 9), ("zstd", 6)] {
+    let levels = [("compression.gzip.level", "4"), ("compression.lz4.level", "12"), ("compression.zstd.level", "6")];
+    for (codec, level) in [("none", 0), ("gzip", 4), ("snappy", 0), ("lz4", 12), ("zstd", 6)] {
         let mut all = levels.to_vec();
         all.push(("compression.type", codec));
         assert_eq!(resolved(&all).compression_level, level, "{codec}");

@@ -67,6 +67,7 @@ const BOUNDARIES: &[(&str, &[&str], &[&str])] = &[
     ("max.request.size", &["1", "2147418111"], &["0", "2147418112", "2147483647"]),
     ("compression.type", &["none", "gzip", "snappy", "lz4", "zstd"], &["", "GZIP", "lz5", "inherit"]),
     ("compression.gzip.level", &["-1", "1", "9"], &["0", "10", "-2"]),
+    ("compression.lz4.level", &["1", "9", "17"], &["0", "18", "-1"]),
     ("compression.zstd.level", &["-131072", "0", "22"], &["-131073", "23"]),
     (
         "partitioner.class",
@@ -107,7 +108,6 @@ const BOUNDARIES: &[(&str, &[&str], &[&str])] = &[
 /// Name, accepted values, values that are not supported.
 const ONLY: &[(&str, &[&str], &[&str])] = &[
     ("security.protocol", &["PLAINTEXT", "plaintext"], &["SSL", "SASL_PLAINTEXT", "sasl_ssl", ""]),
-    ("compression.lz4.level", &["9"], &["1", "17", ""]),
     ("enable.metrics.push", &["false"], &["true", ""]),
     ("socket.nagle.disable", &["true"], &["false"]),
     ("key.serializer.encoding", &["UTF-8", "utf8"], &["ISO-8859-1"]),

@@ -158,6 +158,9 @@ impl<B: Parcel> Engine<B> {
             // A leader that changed meanwhile is not made to wait (KIP-951).
             let wait = backoff(self.config.retry_backoff, batch.retries, &mut self.random);
             partition.backoff_until = partition.backoff_until.max(now + wait);
+            let why = if code == 0 { "no answer".into() } else { format!("broker error {code}") };
+            let line = format!("{}: {why}, again after {} ms", self.name(number), wait.as_millis());
+            self.log(Level::Debug, line);
         }
         if is_leaderless && let Some(partition) = self.partitions.get(number.0 as usize) {
             self.actions.extend(partition.copies().map(Action::Unprepare));

@@ -257,6 +257,7 @@ impl<B: Parcel> Engine<B> {
             }
             return;
         }
+        let is_missed = partition.is_busy && partition.has_been_led;
         partition.leader = leader;
         partition.has_been_led |= leader >= 0;
         partition.line.proven = false;
@@ -280,6 +281,10 @@ impl<B: Parcel> Engine<B> {
             if connection == ConnectionNumber::BOOTSTRAP {
                 self.actions.extend(partition.copies().map(Action::Unprepare));
             }
+        }
+        if is_missed {
+            let line = format!("{} is led by broker {leader} (epoch {epoch})", self.name(number));
+            self.log(Level::Debug, line);
         }
         self.settle(number, now);
     }

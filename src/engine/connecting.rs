@@ -155,8 +155,12 @@ impl<B: Parcel> Engine<B> {
             let code = if broker_code == 0 { Code::UNREACHABLE } else { Code::REJECTED };
             self.fail(number, place, Doom { code, broker_code }, Vec::new());
         } else if !is_moved {
-            // A leader that changed meanwhile is not made to wait (KIP-951).
-            let wait = backoff(self.config.retry_backoff, batch.retries, &mut self.random);
+            // A leader that changed meanwhile is not made to wait (KIP-951). A new one is often named before it knows
+            // of it itself: its first refusal is not added to what the one before it has refused.
+            let (leader, refusals) = batch.refused;
+            let refusals = if leader == partition.leaders { refusals.saturating_add(1) } else { 1 };
+            batch.refused = (partition.leaders, refusals);
+            let wait = backoff(self.config.retry_backoff, refusals, &mut self.random);
             partition.backoff_until = partition.backoff_until.max(now + wait);
             let why = if code == 0 { "no answer".into() } else { format!("broker error {code}") };
             let line = format!("{}: {why}, again after {} ms", self.name(number), wait.as_millis());

@@ -242,6 +242,7 @@ impl<B: Parcel> Engine<B> {
         let is_reelected = epoch > partition.leader_epoch;
         partition.leader_epoch = epoch;
         if !is_same || is_reelected {
+            partition.leaders = partition.leaders.wrapping_add(1);
             // What the old leader told, or was asked, says nothing about this one.
             partition.line.inquiry = match partition.line.inquiry {
                 Inquiry::Asked(_) => Inquiry::Wanted,

@@ -78,6 +78,40 @@ fn a_new_leader_is_found_soon_after_the_cluster_names_it() {
 }
 
 #[test]
+fn a_new_leader_that_has_not_heard_yet_is_asked_again_soon() {
+    // A broker may name a new leader tens of milliseconds before that one knows of it. Its refusal counted on from
+    // those of the old leader: the next attempt came after 400 ms, the one after that after 800.
+    let mut rig = Rig::up(config(), &[1]);
+    let old = rig.connection(0);
+    rig.send(0, 1);
+    rig.answer(old, 6);
+    rig.advance(Duration::from_millis(125));
+    assert_eq!(rig.out(old), [0]);
+    rig.answer(old, 6);
+    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.advance(Duration::from_millis(125));
+    let new = rig.connection(0);
+    assert_eq!((new != old, rig.out(new)), (true, vec![0]), "at once");
+    rig.answer(new, 6);
+    assert_eq!(rig.out(new), [0; 0], "backoff");
+    rig.advance(Duration::from_millis(125));
+    assert_eq!(rig.out(new), [0], "retry.backoff.ms");
+    rig.answer(new, 6);
+    rig.advance(Duration::from_millis(150));
+    assert_eq!(rig.out(new), [0; 0], "one that goes on refusing is waited for longer and longer (KIP-580)");
+    rig.advance(Duration::from_millis(100));
+    assert_eq!(rig.out(new), [0]);
+    // Elected again it is as good as another one.
+    rig.topics.get_mut("t").unwrap().2[0] = (2, 2);
+    rig.answer(new, 6);
+    rig.advance(Duration::from_millis(125));
+    assert_eq!(rig.out(new), [0], "without backoff");
+    rig.answer(new, 6);
+    rig.advance(Duration::from_millis(125));
+    assert_eq!(rig.out(new), [0]);
+}
+
+#[test]
 fn a_leader_that_is_missed_for_long_is_asked_for_less_often() {
     let mut rig = Rig::up(config(), &[-1]);
     rig.send(0, 1);

@@ -32,7 +32,7 @@ pub(super) struct Batch<B> {
     pub(super) attempts: u32,
     /// How often it came back to be sent again, splits not counted.
     pub(super) retries: u32,
-    /// How often it came back from which leader, as `Partition::leaders` counts them: the backoff grows with that.
+    /// From which leader it came back, as `Partition::leaders` counts them, and how often: the backoff grows with that.
     pub(super) refused: (u32, u32),
     /// One of its attempts may be in the log.
     pub(super) open: bool,

@@ -124,6 +124,7 @@ impl<B: Parcel> Engine<B> {
         for half in [&mut head, &mut tail] {
             half.attempts = parent.attempts;
             half.retries = parent.retries;
+            half.refused = parent.refused;
             half.open = parent.open;
             half.last_code = parent.last_code;
             half.stamp = parent.stamp;

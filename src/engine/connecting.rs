@@ -15,6 +15,9 @@ use std::time::Duration;
 const CONNECTIONS_MAX: usize = 1_000;
 /// After so many known brokers that do not answer (or all of them), the producer says that none does.
 const BROKERS_TRIED: usize = 3;
+/// A broker is often named as the new leader before it knows of that itself, for hundreds of milliseconds where it is
+/// busy: one that has accepted nothing yet is tried again so many times without a growing backoff.
+const UNAWARE_REFUSALS: u32 = 20;
 
 impl<B: Parcel> Engine<B> {
     /// Should this connection be made now, and to where? After `To` exactly one of
@@ -156,8 +159,16 @@ impl<B: Parcel> Engine<B> {
             self.fail(number, place, Doom { code, broker_code }, Vec::new());
         } else if !is_moved {
             // A leader that changed meanwhile is not made to wait (KIP-951).
-            let wait = backoff(self.config.retry_backoff, batch.retries, &mut self.random);
+            let (leader, refusals) = batch.refused;
+            let refusals = if leader == partition.leaders { refusals.saturating_add(1) } else { 1 };
+            batch.refused = (partition.leaders, refusals);
+            let is_unaware = code != 0 && refresh && !partition.line.proven && refusals <= UNAWARE_REFUSALS;
+            let waits = if is_unaware { 1 } else { refusals };
+            let wait = backoff(self.config.retry_backoff, waits, &mut self.random);
             partition.backoff_until = partition.backoff_until.max(now + wait);
+            let why = if code == 0 { "no answer".into() } else { format!("broker error {code}") };
+            let line = format!("{}: {why}, again after {} ms", self.name(number), wait.as_millis());
+            self.log(Level::Debug, line);
         }
         if is_leaderless && let Some(partition) = self.partitions.get(number.0 as usize) {
             self.actions.extend(partition.copies().map(Action::Unprepare));

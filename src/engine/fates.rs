@@ -318,8 +318,12 @@ impl<B: Parcel> Engine<B> {
         let Some(stamp) = part.stamp else { return };
         if let Some(partition) = self.partitions.get_mut(part.partition.0 as usize) {
             partition.line.acknowledge(stamp, part.records, base_offset, place == Some(0));
-            if partition.connection == from && partition.line.identity == Some(stamp.identity) {
-                partition.line.proven = true;
+            if partition.connection == from
+                && partition.line.identity == Some(stamp.identity)
+                && !std::mem::replace(&mut partition.line.proven, true)
+            {
+                let line = format!("{}: its leader accepts", self.name(part.partition));
+                self.log(Level::Debug, line);
             }
         }
     }

@@ -242,6 +242,7 @@ impl<B: Parcel> Engine<B> {
         let is_reelected = epoch > partition.leader_epoch;
         partition.leader_epoch = epoch;
         if !is_same || is_reelected {
+            partition.leaders = partition.leaders.wrapping_add(1);
             // What the old leader told, or was asked, says nothing about this one.
             partition.line.inquiry = match partition.line.inquiry {
                 Inquiry::Asked(_) => Inquiry::Wanted,
@@ -257,6 +258,7 @@ impl<B: Parcel> Engine<B> {
             }
             return;
         }
+        let is_missed = partition.is_busy && partition.has_been_led;
         partition.leader = leader;
         partition.has_been_led |= leader >= 0;
         partition.line.proven = false;
@@ -280,6 +282,10 @@ impl<B: Parcel> Engine<B> {
             if connection == ConnectionNumber::BOOTSTRAP {
                 self.actions.extend(partition.copies().map(Action::Unprepare));
             }
+        }
+        if is_missed {
+            let line = format!("{} is led by broker {leader} (epoch {epoch})", self.name(number));
+            self.log(Level::Debug, line);
         }
         self.settle(number, now);
     }

@@ -32,6 +32,8 @@ pub(super) struct Batch<B> {
     pub(super) attempts: u32,
     /// How often it came back to be sent again, splits not counted.
     pub(super) retries: u32,
+    /// From which leader it came back, as `Partition::leaders` counts them, and how often: the backoff grows with that.
+    pub(super) refused: (u32, u32),
     /// One of its attempts may be in the log.
     pub(super) open: bool,
     /// The last error a broker gave for it.
@@ -56,6 +58,8 @@ pub(super) struct Partition<B> {
     pub(super) leader: i32,
     /// -1: not known.
     pub(super) leader_epoch: i32,
+    /// How often it got a leader, another one or the same one elected again.
+    pub(super) leaders: u32,
     /// Answers in a row with an older epoch than that.
     pub(super) older_answers: u32,
     /// `BOOTSTRAP` while there is no leader.
@@ -110,6 +114,7 @@ impl<B: Parcel> Partition<B> {
             index,
             leader: -1,
             leader_epoch: -1,
+            leaders: 0,
             older_answers: 0,
             connection: ConnectionNumber::BOOTSTRAP,
             has_been_led: false,
@@ -161,6 +166,7 @@ impl<B: Parcel> Partition<B> {
             stamp: None,
             attempts: 0,
             retries: 0,
+            refused: (0, 0),
             open: false,
             last_code: 0,
             doom: None,

@@ -111,6 +111,10 @@ impl<B: Parcel> Engine<B> {
         if topics.is_empty() {
             return None;
         }
+        if let Some(connection) = self.connections.get(number.0 as usize) {
+            let line = format!("{}:{} is asked for {} topics", connection.host, connection.port, topics.len());
+            self.log(Level::Debug, line);
+        }
         let names = topics.iter().filter_map(|topic| self.cluster.topics.get(topic));
         let named = names.map(|topic| MetadataRequestTopic { topic_id: [0; 16], name: Some(topic.name.clone()) });
         let body = MetadataRequest {
@@ -229,6 +233,7 @@ impl<B: Parcel> Engine<B> {
         }
         batch.state = State::Flying;
         batch.attempts = batch.attempts.saturating_add(1);
+        let attempts = batch.attempts;
         partition.in_flight += 1;
         partition.flying_on = number;
         let part = Part {
@@ -246,6 +251,11 @@ impl<B: Parcel> Engine<B> {
             (partition.ready_place.take(), self.connections.get_mut(number.0 as usize))
         {
             connection.ready.remove(&turn);
+        }
+        if part.stamp.is_some() && !partition.line.proven {
+            let leader = partition.leader;
+            let line = format!("{} goes to broker {leader}, attempt {attempts}", self.name(at));
+            self.log(Level::Debug, line);
         }
         self.track(at, now);
         Some(part)

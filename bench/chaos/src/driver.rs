@@ -29,6 +29,7 @@ pub struct Plan {
 pub struct Driver {
     process: Process,
     journal: PathBuf,
+    log: PathBuf,
     pub run: u32,
 }
 
@@ -40,7 +41,8 @@ impl Driver {
         let name = format!("{}-{run}", program.client.name());
         let journal = directory.join(format!("{name}.journal"));
         let _none = fs::remove_file(&journal);
-        let log = File::create(directory.join(format!("{name}.log"))).unwrap();
+        let log_path = directory.join(format!("{name}.log"));
+        let log = File::create(&log_path).unwrap();
         let process = Process::start(&program.words[0], |command| {
             command.args(&program.words[1..]).arg(&plan.servers).arg(&journal).arg(run.to_string());
             command.arg(plan.threads.to_string()).arg(plan.records.to_string()).arg(plan.rate.to_string());
@@ -48,11 +50,16 @@ impl Driver {
             command.args(plan.settings.iter().map(|(name, value)| format!("{name}={value}")));
             command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
         });
-        Self { process: process.unwrap(), journal, run }
+        Self { process: process.unwrap(), journal, log: log_path, run }
     }
 
     pub fn journal(&self) -> &Path {
         &self.journal
+    }
+
+    /// What it, and its client, said.
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     pub fn is_alive(&mut self) -> bool {

@@ -1,14 +1,14 @@
-//! How long a delivery takes when a leader is killed: every client on the same cluster, through the same kills.
+//! How long a delivery takes when a leader is killed: every client on the same cluster, through the same kills, and
+//! beside them what the cluster itself takes.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use crate::histogram::Histogram;
-use crate::metadata::Asker;
+use crate::naming::{Naming, Place, Watch};
+use crate::probe::{self, Probe};
 use crate::programs::Client;
-use crate::scenario::{self, Runner};
+use crate::scenario::{self, Runner, now_us};
 use crate::table::milliseconds;
 use crate::world::World;
 
@@ -18,15 +18,33 @@ const BEFORE_US: i64 = 200_000;
 const AFTER_US: i64 = 8_000_000;
 /// A delivery comes so soon after the cluster has named the new leader.
 const PROMISED_US: i64 = 500_000;
-const ASK_EVERY: Duration = Duration::from_millis(2);
-const NAMED_LIMIT: Duration = Duration::from_secs(30);
+/// Where kurier takes longer than this, it is told what happened meanwhile.
+const TOLD_US: i64 = 100_000;
+const TOLD_LINES: usize = 60;
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// One kill: when, and when which partition of which client's topic had a new leader by the cluster's word.
-#[derive(Clone, Debug, Default)]
+/// One kill: when, what was named when, and how the probes fared.
+#[derive(Debug)]
 struct Kill {
+    victim: i32,
     at_us: i64,
-    named_us: BTreeMap<(&'static str, u16), i64>,
+    named: BTreeMap<Place, Vec<Naming>>,
+    probes: Vec<probe::Passage>,
+}
+
+impl Kill {
+    /// When the first broker named the new leader.
+    fn named_us(&self, whose: &'static str, partition: u16) -> Option<i64> {
+        Some(self.named.get(&(whose, partition))?.first()?.at_us)
+    }
+
+    /// From the naming to the answer, by partition of the probe's topic.
+    fn probe_gaps(&self) -> BTreeMap<u16, i64> {
+        let gap = |passage: &probe::Passage| {
+            Some((passage.partition, passage.answered_us - self.named_us(probe::NAME, passage.partition)?))
+        };
+        self.probes.iter().filter_map(gap).collect()
+    }
 }
 
 /// One client through all kills.
@@ -41,18 +59,15 @@ struct Passage {
 /// whose leader died waits a second before it fetches again; here it is to be seen what the clients do.
 const BROKERS: [(&str, &str); 1] = [("replica.fetch.backoff.ms", "50")];
 
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_micros()).unwrap()
-}
-
 /// Every client through `times` kills; whether kurier kept its promise and everything was right.
 pub fn run(times: u32, wanted: &[Client]) -> bool {
     let Some(world) = World::start(3, false, &BROKERS) else { return false };
     let programs = scenario::programs(&world, wanted);
+    world.kafka.create_topic(probe::TOPIC, probe::PARTITIONS, 3, &[]);
     let mut runners = scenario::start(&world, &programs, "failover", RATE, &[("linger.ms", "5")]);
     scenario::flow(&mut runners, 10_000, Duration::from_secs(30));
     let kills: Vec<Kill> = (0..times).map(|number| kill(&world, &mut runners, number)).collect();
+    let log = runners.iter().find(|runner| runner.client == Client::Kurier).map(|runner| runner.log().to_owned());
     let mut passages: BTreeMap<&'static str, Passage> = BTreeMap::new();
     let verdicts = scenario::finish(&world, runners, |client, moment| {
         let passage = passages.entry(client.name()).or_default();
@@ -62,7 +77,7 @@ pub fn run(times: u32, wanted: &[Client]) -> bool {
             if (kill.at_us - BEFORE_US..kill.at_us + AFTER_US).contains(&sent_us) {
                 passage.latencies.add(moment.latency_us);
             }
-            let named_us = kill.named_us.get(&(client.name(), moment.partition));
+            let named_us = kill.named_us(client.name(), moment.partition);
             if let Some(gap) = named_us.map(|named_us| delivered_us - named_us).filter(|gap| *gap >= 0) {
                 let first = passage.first_us.entry((number, moment.partition)).or_insert(gap);
                 *first = gap.min(*first);
@@ -70,18 +85,19 @@ pub fn run(times: u32, wanted: &[Client]) -> bool {
         }
     });
 
-    println!("{times} leaders killed (SIGKILL), {RATE} records/s each, what was sent around the kills:");
-    println!("{:12}{:>12}{:>12}{:>12}{:>28}", "", "99 %", "99.9 %", "longest", "first after the naming");
-    for (client, passage) in &passages {
-        let longest = passage.first_us.values().max().copied().unwrap_or(0);
-        println!(
-            "{client:12}{:>12}{:>12}{:>12}{:>28}",
-            milliseconds(passage.latencies.permille(990.0)),
-            milliseconds(passage.latencies.permille(999.0)),
-            milliseconds(passage.latencies.max()),
-            format!("at most {} ({})", milliseconds(longest.unsigned_abs()), passage.first_us.len()),
-        );
+    if let Some(kurier) = passages.get("kurier") {
+        let log = log.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        tell_late(&kills, kurier, &log);
     }
+    println!("{times} leaders killed (SIGKILL), {RATE} records/s each, what was sent around the kills:");
+    println!("{:12}{:>12}{:>12}{:>12}{:>34}", "", "99 %", "99.9 %", "longest", "first after the naming");
+    for (client, passage) in &passages {
+        let latencies = &passage.latencies;
+        let columns = [latencies.permille(990.0), latencies.permille(999.0), latencies.max()];
+        row(client, columns.map(milliseconds), passage.first_us.values());
+    }
+    let probe_gaps: Vec<i64> = kills.iter().flat_map(|kill| kill.probe_gaps().into_values()).collect();
+    row(probe::NAME, [const { String::new() }; 3], probe_gaps.iter());
     let mut failed = 0;
     for (client, verdict) in &verdicts {
         println!("{}: {}", client.name(), crate::table::line(&verdict.figures));
@@ -102,66 +118,115 @@ pub fn run(times: u32, wanted: &[Client]) -> bool {
     failed == 0
 }
 
+/// A line of the table.
+fn row<'a>(name: &str, columns: [String; 3], gaps: impl Iterator<Item = &'a i64>) {
+    let mut gaps: Vec<i64> = gaps.copied().collect();
+    gaps.sort_unstable();
+    let [median, longest] = [gaps.len() / 2, gaps.len().saturating_sub(1)].map(|place| gaps.get(place));
+    let first = match (median, longest) {
+        (Some(median), Some(longest)) => format!("{}, at most {} ({})", span(*median), span(*longest), gaps.len()),
+        _ => "never".into(),
+    };
+    println!("{name:12}{:>12}{:>12}{:>12}{first:>34}", columns[0], columns[1], columns[2]);
+}
+
+fn span(micros: i64) -> String {
+    let sign = if micros < 0 { "-" } else { "" };
+    format!("{sign}{}", milliseconds(micros.unsigned_abs()))
+}
+
+/// Where kurier's first delivery came late: what the probe took on the same kill, who named whom when, and what kurier
+/// said meanwhile. All moments count from the naming of that partition's leader.
+fn tell_late(kills: &[Kill], kurier: &Passage, log: &str) {
+    for ((number, partition), gap) in kurier.first_us.iter().filter(|(_, gap)| **gap > TOLD_US) {
+        let kill = &kills[*number];
+        let Some(from_us) = kill.named_us("kurier", *partition) else { continue };
+        let longest = kill.probe_gaps().into_values().max().map_or("no answer".into(), span);
+        let dead = span(from_us - kill.at_us);
+        println!(
+            "kill {number} (broker {}), partition {partition}: kurier {}, probe {longest}",
+            kill.victim,
+            span(*gap)
+        );
+        println!("    named {dead} after the kill:{}", namings(kill, ("kurier", *partition), from_us));
+        for passage in &kill.probes {
+            let refused = passage.refused.map_or(String::new(), |(code, at_us)| {
+                format!(" refused {} times until {} (error {code}),", passage.refusals, span(at_us - from_us))
+            });
+            let (sent, answered) = (span(passage.sent_us - from_us), span(passage.answered_us - from_us));
+            let who = namings(kill, (probe::NAME, passage.partition), from_us);
+            println!("    probe {}: sent {sent},{refused} written {answered}; named{who}", passage.partition);
+        }
+        let mut lines = log.lines().filter_map(|line| {
+            let (seconds, text) = line.split_once(' ')?;
+            let (seconds, millis) = seconds.split_once('.')?;
+            let at_us = (seconds.parse::<i64>().ok()? * 1000 + millis.parse::<i64>().ok()?) * 1000;
+            // The log's moments have no finer digits.
+            (from_us - TOLD_US..=from_us + gap + 1000).contains(&at_us).then_some((at_us - from_us, text))
+        });
+        lines.by_ref().take(TOLD_LINES).for_each(|(at_us, text)| println!("    {:>10} {text}", span(at_us)));
+        let more = lines.count();
+        if more > 0 {
+            println!("    and {more} lines more");
+        }
+    }
+}
+
+/// Who named whom when.
+fn namings(kill: &Kill, place: Place, from_us: i64) -> String {
+    let namings = kill.named.get(&place).map(Vec::as_slice).unwrap_or_default();
+    let one =
+        |naming: &Naming| format!(" {} by broker {} ({})", naming.leader, naming.by, span(naming.at_us - from_us));
+    namings.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
 /// Kills a leader while records flow, watches whom the cluster names, and makes everything as it was.
 fn kill(world: &World, runners: &mut [Runner], number: u32) -> Kill {
-    for runner in runners.iter() {
-        let _refused = world.kafka.command(&["elect", &runner.topic.name]);
+    for topic in runners.iter().map(|runner| runner.topic.name.as_str()).chain([probe::TOPIC]) {
+        let _refused = world.kafka.command(&["elect", topic]);
     }
     std::thread::sleep(SETTLE);
     scenario::flow(runners, 3000, Duration::from_secs(20));
     let victim = world.leader(&runners[0].topic.name, u64::from(number));
-    let ports = world.kafka.ports();
-    let others: Vec<u16> = (1..).zip(ports).filter(|(id, _)| *id != victim).map(|(_, port)| *port).collect();
-    let (ended, named) = (AtomicBool::new(false), Mutex::new(BTreeMap::new()));
-    let topics: Vec<(&'static str, String)> =
-        runners.iter().map(|runner| (runner.client.name(), runner.topic.name.clone())).collect();
-    let at_us = std::thread::scope(|scope| {
-        for port in &others {
-            let (topics, named, ended) = (&topics, &named, &ended);
-            scope.spawn(move || watch(*port, victim, topics, named, ended));
+    let ports = (1..).zip(world.kafka.ports().iter().copied());
+    let others: Vec<(i32, u16)> = ports.filter(|(id, _)| *id != victim).collect();
+    let topics = runners.iter().map(|runner| (runner.client.name(), runner.topic.name.clone()));
+    let topics = topics.chain([(probe::NAME, probe::TOPIC.to_owned())]).collect();
+    let watch = Watch::new(topics, victim, &others.iter().map(|(_, port)| *port).collect::<Vec<_>>());
+    let (mut probes, mut orders) = (Vec::new(), BTreeMap::new());
+    for partition in watch.led(probe::NAME) {
+        let (probe, order) = Probe::new(partition, &others).unwrap();
+        probes.push(probe);
+        orders.insert((probe::NAME, partition), order);
+    }
+    let tell = |place: Place, leader: i32| {
+        if let Some(order) = orders.get(&place) {
+            // One that has given up says so itself.
+            let _unheard = order.send(leader);
+        }
+    };
+    let (at_us, probes) = std::thread::scope(|scope| {
+        let fired: Vec<_> = probes.into_iter().map(|probe| scope.spawn(move || probe.fire())).collect();
+        for (broker, port) in &others {
+            let (watch, tell) = (&watch, &tell);
+            scope.spawn(move || watch.look(*broker, *port, tell));
         }
         // The watchers are connected before it happens.
         std::thread::sleep(Duration::from_millis(200));
         let at_us = now_us();
         world.kafka.kill(victim);
-        let begin = Instant::now();
-        while named.lock().unwrap().len() < topics.len() && begin.elapsed() < NAMED_LIMIT {
-            std::thread::sleep(ASK_EVERY);
-        }
-        ended.store(true, Ordering::Relaxed);
-        at_us
+        watch.wait(others.len());
+        let passages = fired.into_iter().filter_map(|fired| match fired.join().unwrap() {
+            Ok(passage) => Some(passage),
+            Err(why) => {
+                println!("kill {number}: a probe failed: {why}");
+                None
+            }
+        });
+        (at_us, passages.collect())
     });
     std::thread::sleep(Duration::from_secs(5));
     world.kafka.launch(victim);
     world.kafka.wait_ready();
-    Kill { at_us, named_us: named.into_inner().unwrap() }
-}
-
-/// Asks one broker for the leaders until it names another for what the victim led.
-fn watch(
-    port: u16,
-    victim: i32,
-    topics: &[(&'static str, String)],
-    named: &Mutex<BTreeMap<(&'static str, u16), i64>>,
-    ended: &AtomicBool,
-) {
-    let Some(mut asker) = Asker::connect(port) else { return };
-    let mut led: BTreeMap<(&'static str, u16), ()> = BTreeMap::new();
-    while !ended.load(Ordering::Relaxed) {
-        for (client, topic) in topics {
-            let Some(leaders) = asker.leaders(topic) else { return };
-            let at_us = now_us();
-            for (partition, leader) in (0_u16..).zip(leaders) {
-                let place = (*client, partition);
-                if leader == victim {
-                    led.insert(place, ());
-                } else if leader > 0 && led.remove(&place).is_some() {
-                    let mut named = named.lock().unwrap();
-                    let first = named.entry(place).or_insert(at_us);
-                    *first = at_us.min(*first);
-                }
-            }
-        }
-        std::thread::sleep(ASK_EVERY);
-    }
+    Kill { victim, at_us, named: watch.into_namings(), probes }
 }

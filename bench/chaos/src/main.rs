@@ -14,12 +14,16 @@ mod journal;
 mod kafka;
 mod lie;
 mod metadata;
+mod naming;
 mod payload;
+mod probe;
 #[path = "../../programs.rs"]
 mod programs;
 mod proxy;
 mod random;
 mod readback;
+#[path = "../../request.rs"]
+mod request;
 mod restart;
 mod round;
 mod scenario;

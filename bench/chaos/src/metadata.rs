@@ -1,5 +1,6 @@
 //! Whom the cluster names: a Metadata request (version 1, raw bytes) to one broker, past every proxy.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -24,11 +25,18 @@ impl Asker {
 
     /// The leader of each partition, -1 for none; `None` if the broker does not answer.
     pub fn leaders(&mut self, topic: &str) -> Option<Vec<i32>> {
-        let name = topic.as_bytes();
-        // Key 3, version 1, correlation id 7, client id null, one topic.
-        let mut request = vec![0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 1];
-        request.extend(u16::try_from(name.len()).ok()?.to_be_bytes());
-        request.extend(name);
+        self.leaders_of(&[topic])?.remove(topic)
+    }
+
+    /// The same of several topics at one moment.
+    pub fn leaders_of(&mut self, topics: &[&str]) -> Option<BTreeMap<String, Vec<i32>>> {
+        // Key 3, version 1, correlation id 7, client id null.
+        let mut request = vec![0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff];
+        request.extend(u32::try_from(topics.len()).ok()?.to_be_bytes());
+        for topic in topics {
+            request.extend(u16::try_from(topic.len()).ok()?.to_be_bytes());
+            request.extend(topic.as_bytes());
+        }
         let size = u32::try_from(request.len()).ok()?;
         self.stream.write_all(&[&size.to_be_bytes()[..], &request].concat()).ok()?;
         let mut size = [0; 4];
@@ -46,33 +54,40 @@ pub fn leaders(ports: &[u16], topic: &str) -> Option<Vec<i32>> {
     ports.iter().find_map(ask)
 }
 
-fn parse(answer: &[u8]) -> Option<Vec<i32>> {
+fn parse(answer: &[u8]) -> Option<BTreeMap<String, Vec<i32>>> {
     let mut rest = answer;
     int32(&mut rest)?; // correlation id
     for _ in 0..int32(&mut rest)? {
         int32(&mut rest)?;
-        skip_string(&mut rest)?; // host
+        string(&mut rest)?; // host
         int32(&mut rest)?; // port
-        skip_string(&mut rest)?; // rack
+        string(&mut rest)?; // rack
     }
     int32(&mut rest)?; // controller
-    int32(&mut rest)?; // one topic
-    int16(&mut rest)?; // its error
-    skip_string(&mut rest)?;
-    rest = rest.get(1..)?; // internal
-    let mut leaders = Vec::new();
+    let mut topics = BTreeMap::new();
     for _ in 0..int32(&mut rest)? {
-        int16(&mut rest)?;
-        let (index, leader) = (usize::try_from(int32(&mut rest)?).ok()?, int32(&mut rest)?);
+        int16(&mut rest)?; // its error
+        let name = String::from_utf8(string(&mut rest)?.to_vec()).ok()?;
+        rest = rest.get(1..)?; // internal
+        topics.insert(name, partitions(&mut rest)?);
+    }
+    Some(topics)
+}
+
+fn partitions(rest: &mut &[u8]) -> Option<Vec<i32>> {
+    let mut leaders = Vec::new();
+    for _ in 0..int32(rest)? {
+        int16(rest)?;
+        let (index, leader) = (usize::try_from(int32(rest)?).ok()?, int32(rest)?);
         for _ in 0..2 {
-            for _ in 0..int32(&mut rest)? {
-                int32(&mut rest)?;
+            for _ in 0..int32(rest)? {
+                int32(rest)?;
             }
         }
         if leaders.len() <= index {
             leaders.resize(index.min(1 << 16) + 1, -1);
         }
-        leaders[index] = leader;
+        *leaders.get_mut(index)? = leader;
     }
     Some(leaders)
 }
@@ -89,9 +104,10 @@ fn int16(rest: &mut &[u8]) -> Option<i16> {
     Some(i16::from_be_bytes(*head))
 }
 
-fn skip_string(rest: &mut &[u8]) -> Option<()> {
+fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     // -1 is null: nothing follows.
     let size = usize::try_from(int16(rest)?).unwrap_or(0);
-    *rest = rest.get(size..)?;
-    Some(())
+    let (text, tail) = rest.split_at_checked(size)?;
+    *rest = tail;
+    Some(text)
 }

@@ -1,5 +1,6 @@
 //! Several clients at once under the same faults, each on a topic of its own.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::check::{Checker, Life, Topic, Verdict};
@@ -37,10 +38,22 @@ pub struct Runner {
     base_ms: i64,
 }
 
+impl Runner {
+    /// What its client said.
+    pub fn log(&self) -> &Path {
+        self.driver.log()
+    }
+}
+
 /// Milliseconds since 1970.
 pub fn now_ms() -> i64 {
+    now_us() / 1000
+}
+
+/// Microseconds since 1970.
+pub fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_millis()).unwrap()
+    i64::try_from(since.as_micros()).unwrap()
 }
 
 /// Starts them all; their topics begin with `name`.
@@ -50,6 +63,8 @@ pub fn start(world: &World, programs: &[Program], name: &str, rate: u64, setting
         let topic = format!("{name}-{}", program.client.name());
         world.kafka.create_topic(&topic, PARTITIONS, replicas, &[("retention.ms", "-1")]);
         let base_ms = now_ms();
+        // Where its time goes is to be seen.
+        let own: &[(&str, &str)] = if program.client == Client::Kurier { &[("log.level", "debug")] } else { &[] };
         let plan = Plan {
             servers: world.kafka.bootstrap().to_owned(),
             threads: THREADS,
@@ -58,7 +73,7 @@ pub fn start(world: &World, programs: &[Program], name: &str, rate: u64, setting
             value_size: VALUE_SIZE,
             epoch_ms: 0,
             topics: vec![format!("{topic}:{PARTITIONS}")],
-            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            settings: settings.iter().chain(own).map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         };
         let driver = Driver::start(program, &plan, run, world.scratch());
         let topic = Topic { name: topic, partitions: PARTITIONS, is_recreated: false, threads: vec![0, 1] };

@@ -16,6 +16,7 @@ mod picture;
 #[path = "../../programs.rs"]
 mod programs;
 mod report;
+#[path = "../../request.rs"]
 mod request;
 mod rows;
 mod samples;

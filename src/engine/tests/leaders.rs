@@ -78,6 +78,55 @@ fn a_new_leader_is_found_soon_after_the_cluster_names_it() {
 }
 
 #[test]
+fn a_new_leader_that_has_not_heard_yet_is_tried_again_soon() {
+    // A broker may be named hundreds of milliseconds before it knows of that itself. Its refusals counted on from those
+    // of the old leader and doubled: the next attempts came after 400, 800 and 1,000 ms.
+    let mut rig = Rig::up(config(), &[1]);
+    let old = rig.connection(0);
+    rig.send(0, 1);
+    rig.answer(old, 6);
+    rig.advance(Duration::from_millis(125));
+    assert_eq!(rig.out(old), [0]);
+    rig.answer(old, 6);
+    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.advance(Duration::from_millis(125));
+    let new = rig.connection(0);
+    assert_eq!((new != old, rig.out(new)), (true, vec![0]), "at once");
+    for refusal in 0..5 {
+        rig.answer(new, 6);
+        assert_eq!(rig.out(new), [0; 0], "backoff");
+        rig.advance(Duration::from_millis(125));
+        assert_eq!(rig.out(new), [0], "refusal {refusal}");
+    }
+    rig.answer(new, 0);
+    assert_eq!(rig.end(0, 0).2, Outcome::Written);
+}
+
+#[test]
+fn a_leader_that_refuses_for_long_is_tried_less_often() {
+    // KIP-580.
+    let mut rig = Rig::up(config(), &[1]);
+    let connection = rig.connection(0);
+    rig.send(0, 1);
+    let attempts = |rig: &mut Rig| {
+        let end = rig.now + 10 * SECOND;
+        let mut attempts = 0;
+        while rig.now < end {
+            if !rig.out(connection).is_empty() {
+                rig.answer(connection, 6);
+                attempts += 1;
+            }
+            rig.advance(Duration::from_millis(10));
+        }
+        attempts
+    };
+    let first = attempts(&mut rig);
+    assert!((25..=35).contains(&first), "{first} in the first ten seconds");
+    let later = attempts(&mut rig);
+    assert!((8..=13).contains(&later), "{later} in the next ten");
+}
+
+#[test]
 fn a_leader_that_is_missed_for_long_is_asked_for_less_often() {
     let mut rig = Rig::up(config(), &[-1]);
     rig.send(0, 1);

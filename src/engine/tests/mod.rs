@@ -231,6 +231,7 @@ impl Rig {
                     self.partitions.insert(topic.0, partitions);
                 }
                 Action::TopicError(topic, error) => self.errors.push((topic, error)),
+                Action::Log(Level::Debug, _) => {}
                 Action::Log(_, line) => self.logs.push(line),
             }
         }

@@ -1,4 +1,5 @@
-//! Metadata asked for, and one produce request encoded beforehand.
+//! Metadata asked for, and one produce request encoded beforehand, with the library's protocol module. Replay of
+//! `bench/peers` and the probe of `bench/chaos` are made of this.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

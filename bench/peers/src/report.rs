@@ -28,6 +28,8 @@ pub struct About {
 }
 
 const LIBRARY_BYTES_MAX: u64 = 4_000_000;
+/// What stands in the way of rows that are not met, by row: written by people, from profiles.
+const WHY: &str = include_str!("../why.md");
 const PICTURES: [(&str, &str); 3] = [
     ("throughput.svg", "Records per second (median; the line is from the slowest run to the fastest)"),
     ("cpu.svg", "CPU of the client per record (median; the line is from the least to the most)"),
@@ -96,6 +98,12 @@ fn targets(text: &mut String, about: &About, all: &[Measured]) {
         #[allow(clippy::cast_precision_loss, reason = "a library is small")]
         let size = bytes as f64 / 1e6;
         writeln!(text, "| library | stripped, ≤ 4 MB (so far without TLS) | {size:.2} MB | {word} |").unwrap();
+    }
+    text.push('\n');
+    let is_missed = |measured: &&Measured| measured.verdicts().iter().any(|verdict| verdict.is_met == Some(false));
+    for name in all.iter().filter(is_missed).map(|measured| measured.row.name) {
+        let why = WHY.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        writeln!(text, "- **{name}** {}", why.unwrap_or("is not explained yet.")).unwrap();
     }
     text.push('\n');
 }

@@ -119,7 +119,7 @@ fn a_record_above_batch_size_is_a_batch_of_its_own_and_keeps_its_place() {
     let opaques: Vec<_> = collected.batches.iter().flat_map(read).map(|row| row.0).collect();
     assert_eq!(opaques, [0, 1, 2]);
     assert_eq!(collected.batches.iter().map(|batch| batch.number).collect::<Vec<_>>(), [0, 1, 2]);
-    assert_eq!(collected.batches[1].plain().len(), record(&[0; 100_000], 1, 0).bytes());
+    assert_eq!(collected.batches[1].plain().len(), record(&large, 1, 0).bytes());
 }
 
 #[test]

@@ -60,6 +60,7 @@ effects! {
     "max.request.size" batching::max_request_size "which record is too large, and how many batches a request has";
     "compression.type" batching::compression_type "the codec in the stored batch, and its size";
     "compression.gzip.level" batching::gzip_level "the size of the same records";
+    "compression.lz4.level" batching::lz4_level "the size of the same records";
     "compression.zstd.level" batching::zstd_level "the size of the same records";
     "partitioner.class" choosing::partitioner_class "the partitions of the same keys";
     "partitioner.ignore.keys" choosing::ignore_keys "one key is in one partition, or in several";

@@ -144,7 +144,7 @@ impl<'a> NewRecord<'a> {
     #[inline(always)]
     #[must_use]
     pub fn is_at_most(&self, bytes_max: usize) -> bool {
-        // Length, delta and index of a first record take at most 5 + 1 + 1 bytes: hardly ever it has to be known better.
+        // Length, delta and index of a first record take at most 5 + 1 + 1 bytes: it seldom has to be known better.
         self.fixed_bytes < bytes_max.saturating_sub(8) || self.bytes() <= bytes_max
     }
 }

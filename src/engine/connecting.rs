@@ -162,7 +162,8 @@ impl<B: Parcel> Engine<B> {
             let (leader, refusals) = batch.refused;
             let refusals = if leader == partition.leaders { refusals.saturating_add(1) } else { 1 };
             batch.refused = (partition.leaders, refusals);
-            let is_unaware = code != 0 && refresh && !partition.line.proven && refusals <= UNAWARE_REFUSALS;
+            let is_new = partition.leaders > 1 && !partition.line.proven;
+            let is_unaware = code != 0 && refresh && is_new && refusals <= UNAWARE_REFUSALS;
             let waits = if is_unaware { 1 } else { refusals };
             let wait = backoff(self.config.retry_backoff, waits, &mut self.random);
             partition.backoff_until = partition.backoff_until.max(now + wait);

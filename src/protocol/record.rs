@@ -159,8 +159,8 @@ pub fn encode(body: &RecordBody<'_>, fixed_bytes: usize, delta_ms: i64, index: u
 
 /// Writes the record into a place of exactly its size.
 ///
-/// What nearly every record is, one whose numbers are short, is put together in registers and stored in pieces: field by
-/// field it takes three times as many instructions.
+/// What nearly every record is, one whose numbers are short, is put together in registers and stored in pieces: field
+/// by field it takes three times as many instructions.
 #[inline(always)]
 pub(crate) fn write(body: &RecordBody<'_>, body_bytes: usize, delta_ms: i64, index: u32, out: &mut [u8]) {
     if write_short(body, body_bytes, delta_ms, index, out).is_none() {

@@ -208,6 +208,11 @@ pub(crate) fn gzip_level() {
     assert_eq!(config("h:1", &[("compression.gzip.level", "-1")]).get("compression.gzip.level").as_deref(), Ok("-1"));
 }
 
+pub(crate) fn lz4_level() {
+    let (fast, small) = levels("lz4", "9", "12");
+    assert!(small < fast, "level 12 gives {small} bytes, level 9, the fast one, {fast}");
+}
+
 pub(crate) fn zstd_level() {
     let (fast, small) = levels("zstd", "-50", "22");
     assert!(small < fast, "level 22 gives {small} bytes, level -50 {fast}");

@@ -106,8 +106,12 @@ fn a_new_leader_that_has_not_heard_yet_is_tried_again_soon() {
 fn a_leader_that_refuses_for_long_is_tried_less_often() {
     // KIP-580.
     let mut rig = Rig::up(config(), &[1]);
-    let connection = rig.connection(0);
+    let old = rig.connection(0);
     rig.send(0, 1);
+    rig.answer(old, 6);
+    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.advance(Duration::from_millis(125));
+    let connection = rig.connection(0);
     let attempts = |rig: &mut Rig| {
         let end = rig.now + 10 * SECOND;
         let mut attempts = 0;

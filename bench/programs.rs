@@ -55,7 +55,7 @@ pub fn build(client: Client, class_path: &str, java_flags: &[&str]) -> Result<Pr
     fs::create_dir_all(directory()).map_err(|error| error.to_string())?;
     let words = match client {
         Client::Kurier => {
-            run(Command::new("make").args(["-s", "-C"]).arg(root().join("examples-c")).arg("build/libkurier.so.0"))?;
+            run(Command::new("make").args(["-s", "-C"]).arg(root().join("examples-c")).arg("library"))?;
             let library = root().join("examples-c/build");
             let link = [format!("-L{}", library.display()), "-lkurier".into(), rpath(&library)];
             compile("kurier.c", &root().join("include"), &link)?

@@ -38,19 +38,25 @@ pub fn read_frame(stream: &mut impl Read) -> Result<Vec<u8>, Failure> {
     Ok(frame)
 }
 
-/// Who leads what of a topic.
-pub fn leaders(bootstrap: &str, topic: &str) -> Result<Vec<Leader>, Failure> {
-    let mut stream = TcpStream::connect(bootstrap.split(',').next().unwrap_or_default())?;
-    let topics = vec![MetadataRequestTopic { name: Some(topic.to_owned()), ..Default::default() }];
-    let request = MetadataRequest { topics: Some(topics), allow_auto_topic_creation: false };
+/// What a broker knows of these topics.
+pub fn metadata(stream: &mut TcpStream, topics: &[&str]) -> Result<MetadataResponse, Failure> {
+    let named = |topic: &&str| MetadataRequestTopic { name: Some((*topic).to_owned()), ..Default::default() };
+    let topics = Some(topics.iter().map(named).collect());
+    let request = MetadataRequest { topics, allow_auto_topic_creation: false };
     let frame = request_frame(ApiKey::Metadata, METADATA_VERSION, 1, Some("replay"), |version, writer| {
         request.encode(version, writer);
     });
     stream.write_all(&frame.map_err(|error| error.0)?)?;
-    let answer = read_frame(&mut stream)?;
+    let answer = read_frame(stream)?;
     let mut reader = Reader::new(&answer);
     decode_response_header(ApiKey::Metadata, METADATA_VERSION, &mut reader)?;
-    let answer = MetadataResponse::decode(METADATA_VERSION, &mut reader)?;
+    Ok(MetadataResponse::decode(METADATA_VERSION, &mut reader)?)
+}
+
+/// Who leads what of a topic.
+pub fn leaders(bootstrap: &str, topic: &str) -> Result<Vec<Leader>, Failure> {
+    let mut stream = TcpStream::connect(bootstrap.split(',').next().unwrap_or_default())?;
+    let answer = metadata(&mut stream, &[topic])?;
     let partitions = answer.topics.first().map(|topic| topic.partitions.as_slice()).unwrap_or_default();
     let mut leaders: Vec<Leader> = answer
         .brokers

@@ -120,13 +120,6 @@ impl<'a> NewRecord<'a> {
         Self { body, fixed_bytes: body.fixed_bytes(), timestamp_ms, opaque, flags }
     }
 
-    /// The key.
-    #[inline(always)]
-    #[must_use]
-    pub fn key(&self) -> Option<&'a [u8]> {
-        self.body.key
-    }
-
     /// Its timestamp.
     #[inline(always)]
     #[must_use]

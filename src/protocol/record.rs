@@ -107,7 +107,6 @@ struct Place<'o> {
 }
 
 impl Place<'_> {
-    #[inline(always)]
     fn put(&mut self, bytes: &[u8]) {
         if let Some((head, tail)) = std::mem::take(&mut self.rest).split_at_mut_checked(bytes.len()) {
             head.copy_from_slice(bytes);
@@ -115,20 +114,8 @@ impl Place<'_> {
         }
     }
 
-    #[inline(always)]
     fn put_zigzag(&mut self, value: i64) {
-        let value = zigzag(value);
-        if value < 0x80 {
-            self.put(&[value as u8]);
-        } else if value < 0x4000 {
-            self.put(&[value as u8 | 0x80, (value >> 7) as u8]);
-        } else {
-            self.put_long(value);
-        }
-    }
-
-    #[inline(never)]
-    fn put_long(&mut self, mut value: u64) {
+        let mut value = zigzag(value);
         while value >= 0x80 {
             self.put(&[value as u8 | 0x80]);
             value >>= 7;
@@ -136,7 +123,6 @@ impl Place<'_> {
         self.put(&[value as u8]);
     }
 
-    #[inline(always)]
     fn put_field(&mut self, bytes: Option<&[u8]>) {
         self.put_zigzag(length_of(bytes));
         if let Some(bytes) = bytes {

@@ -104,7 +104,7 @@ fn root() -> &'static Path {
 /// Bytes of the library that was measured, without symbols.
 fn library_bytes() -> Option<u64> {
     let stripped = root().join("target/tmp/peers/libkurier.stripped");
-    let library = root().join("examples-c/build/libkurier.so.0");
+    let library = root().join("examples-c/build/libkurier.so");
     Command::new("strip").arg("-o").arg(&stripped).arg(library).status().ok().filter(ExitStatus::success)?;
     Some(std::fs::metadata(stripped).ok()?.len())
 }

@@ -128,7 +128,7 @@ fn a_leader_that_told_and_lost_its_office_proves_nothing() {
     // A leader that is cut off still tells what it has appended; its replicas may never get it.
     let (mut rig, connection) = forgotten(config());
     rig.tell(connection, has(8));
-    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.elect(0, 2, 1);
     rig.answer(connection, 6);
     rig.advance(2 * SECOND);
     let new = rig.connection(0);
@@ -144,7 +144,7 @@ fn a_leader_that_told_and_lost_its_office_proves_nothing() {
 #[test]
 fn a_leader_change_while_it_is_asked_asks_the_new_one() {
     let (mut rig, connection) = forgotten(config());
-    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.elect(0, 2, 1);
     rig.tell(connection, |_| Some((6, Vec::new())));
     rig.advance(2 * SECOND);
     let new = rig.connection(0);

@@ -72,7 +72,7 @@ fn a_new_leader_is_found_soon_after_the_cluster_names_it() {
     rig.advance(10 * SECOND);
     assert!((80..125).contains(&(rig.metadata_count - count)), "{} in ten seconds", rig.metadata_count - count);
     assert!(rig.attempts.len() - attempts <= 14, "the dead one is not tried more often for that");
-    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.elect(0, 2, 1);
     rig.advance(Duration::from_millis(125));
     assert_eq!(rig.out(rig.connection(0)), [0]);
 }
@@ -88,7 +88,7 @@ fn a_new_leader_that_has_not_heard_yet_is_tried_again_soon() {
     rig.advance(Duration::from_millis(125));
     assert_eq!(rig.out(old), [0]);
     rig.answer(old, 6);
-    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.elect(0, 2, 1);
     rig.advance(Duration::from_millis(125));
     let new = rig.connection(0);
     assert_eq!((new != old, rig.out(new)), (true, vec![0]), "at once");
@@ -109,7 +109,7 @@ fn a_leader_that_refuses_for_long_is_tried_less_often() {
     let old = rig.connection(0);
     rig.send(0, 1);
     rig.answer(old, 6);
-    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.elect(0, 2, 1);
     rig.advance(Duration::from_millis(125));
     let connection = rig.connection(0);
     let attempts = |rig: &mut Rig| {
@@ -266,7 +266,7 @@ fn a_topic_being_created_is_asked_for_again_with_backoff() {
     rig.send(1, 1);
     assert_eq!(rig.out(rig.connection(1)), [0], "the one with a leader goes");
     assert_eq!(rig.connection(0), BOOT, "the other one waits");
-    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.elect(0, 2, 1);
     rig.advance(2 * SECOND);
     assert_eq!(rig.out(rig.connection(0)), [0]);
 }
@@ -378,7 +378,7 @@ fn a_batch_that_still_fills_looks_for_the_new_leader_too() {
     rig.answer(dead, 0);
     rig.broken.insert(dead);
     rig.disconnect(dead);
-    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.elect(0, 2, 1);
     assert!(!rig.engine.may_take(rig.partition(0), rig.now), "not connected");
     rig.advance(SECOND);
     assert_ne!(rig.connection(0), dead, "{:?}", rig.attempts);

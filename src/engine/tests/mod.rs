@@ -175,6 +175,11 @@ impl Rig {
         self.partitions[&0][index]
     }
 
+    /// From the next metadata on, another broker leads it.
+    pub(super) fn elect(&mut self, index: usize, leader: i32, epoch: i32) {
+        self.topics.get_mut("t").unwrap().2[index] = (leader, epoch);
+    }
+
     pub(super) fn connection(&self, index: usize) -> ConnectionNumber {
         self.leaders[&self.partition(index).0]
     }

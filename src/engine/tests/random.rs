@@ -200,7 +200,7 @@ impl World {
     fn lead(&mut self, partition: usize, leader: i32) {
         let log = &mut self.logs[partition];
         (log.leader, log.epoch) = (leader, log.epoch + 1);
-        self.rig.topics.get_mut("t").unwrap().2[partition] = (leader, log.epoch);
+        self.rig.elect(partition, leader, log.epoch);
     }
 
     fn run(&mut self, step: Step) {

@@ -180,7 +180,7 @@ fn a_connection_whose_partitions_all_went_elsewhere_has_nothing_to_do() {
     let old = rig.connection(0);
     rig.send(0, 1);
     rig.answer(old, 0);
-    rig.topics.get_mut("t").unwrap().2[0] = (2, 1);
+    rig.elect(0, 2, 1);
     rig.send(0, 1);
     rig.answer(old, 6);
     rig.advance(SECOND);

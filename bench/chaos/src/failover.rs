@@ -12,7 +12,9 @@ use crate::scenario::{self, Runner, now_us};
 use crate::table::milliseconds;
 use crate::world::World;
 
-const RATE: u64 = 3000;
+/// Records per second of each client: few enough that four clients and three brokers leave two cores some room, so that
+/// it is seen what the clients do.
+const RATE: u64 = 1000;
 /// What was sent from so long before a kill until so long after it counts.
 const BEFORE_US: i64 = 200_000;
 const AFTER_US: i64 = 8_000_000;
@@ -56,8 +58,9 @@ struct Passage {
 }
 
 /// A record counts as written when the remaining follower has fetched it from the new leader. By default a follower
-/// whose leader died waits a second before it fetches again; here it is to be seen what the clients do.
-const BROKERS: [(&str, &str); 1] = [("replica.fetch.backoff.ms", "50")];
+/// whose leader died waits a second before it fetches again, and takes up a partition whose leader has changed only
+/// after the fetch that is under way, which may wait half a second; here it is to be seen what the clients do.
+const BROKERS: [(&str, &str); 2] = [("replica.fetch.backoff.ms", "50"), ("replica.fetch.wait.max.ms", "50")];
 
 /// Every client through `times` kills; whether kurier kept its promise and everything was right.
 pub fn run(times: u32, wanted: &[Client]) -> bool {
@@ -65,7 +68,7 @@ pub fn run(times: u32, wanted: &[Client]) -> bool {
     let programs = scenario::programs(&world, wanted);
     world.kafka.create_topic(probe::TOPIC, probe::PARTITIONS, 3, &[]);
     let mut runners = scenario::start(&world, &programs, "failover", RATE, &[("linger.ms", "5")]);
-    scenario::flow(&mut runners, 10_000, Duration::from_secs(30));
+    scenario::flow(&mut runners, 3000, Duration::from_secs(30));
     let kills: Vec<Kill> = (0..times).map(|number| kill(&world, &mut runners, number)).collect();
     let log = runners.iter().find(|runner| runner.client == Client::Kurier).map(|runner| runner.log().to_owned());
     let mut passages: BTreeMap<&'static str, Passage> = BTreeMap::new();
@@ -182,11 +185,15 @@ fn namings(kill: &Kill, place: Place, from_us: i64) -> String {
 
 /// Kills a leader while records flow, watches whom the cluster names, and makes everything as it was.
 fn kill(world: &World, runners: &mut [Runner], number: u32) -> Kill {
-    for topic in runners.iter().map(|runner| runner.topic.name.as_str()).chain([probe::TOPIC]) {
+    let topics: Vec<_> = runners.iter().map(|runner| runner.topic.name.as_str()).chain([probe::TOPIC]).collect();
+    // An election puts back the leaders that are preferred only where those are in sync again.
+    world.wait_whole(&topics);
+    for topic in &topics {
         let _refused = world.kafka.command(&["elect", topic]);
     }
     std::thread::sleep(SETTLE);
-    scenario::flow(runners, 3000, Duration::from_secs(20));
+    world.wait_whole(&topics);
+    scenario::flow(runners, 1000, Duration::from_secs(20));
     let victim = world.leader(&runners[0].topic.name, u64::from(number));
     let ports = (1..).zip(world.kafka.ports().iter().copied());
     let others: Vec<(i32, u16)> = ports.filter(|(id, _)| *id != victim).collect();

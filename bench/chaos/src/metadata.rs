@@ -36,6 +36,13 @@ impl Asker {
         let named = |topic: MetadataTopic| Some((topic.name?, leaders_by_index(&topic.partitions)));
         Some(answer.topics.into_iter().filter_map(named).collect())
     }
+
+    /// Is every replica of these topics in sync? `None` if the broker does not answer.
+    pub fn is_whole(&mut self, topics: &[&str]) -> Option<bool> {
+        let answer = request::metadata(&mut self.stream, topics).ok()?;
+        let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        Some(partitions.all(|partition| partition.isr_nodes.len() == partition.replica_nodes.len()))
+    }
 }
 
 /// -1 for partitions that the broker does not tell of.

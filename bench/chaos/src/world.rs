@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::disk::Disk;
 use crate::kafka::{self, Kafka, Port, Setup};
-use crate::metadata;
+use crate::metadata::{self, Asker};
 use crate::proxy::Proxy;
 
 /// Everything that producers send through.
@@ -24,6 +24,8 @@ pub struct World {
 
 /// Whoever asks for the leader gets an answer within this time, or another broker instead.
 const LEADER_LIMIT: Duration = Duration::from_secs(10);
+/// Replicas are back in sync within this time after a broker's start.
+const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Where drivers write, and brokers where a test wants to fill their disk.
@@ -92,6 +94,19 @@ impl World {
             std::thread::sleep(LOOK_EVERY);
         }
         1
+    }
+
+    /// Waits until every replica of these topics is in sync; says so if it does not come to that.
+    pub fn wait_whole(&self, topics: &[&str]) {
+        let begin = Instant::now();
+        let is_whole = |port: &u16| Asker::connect(*port).and_then(|mut asker| asker.is_whole(topics)) == Some(true);
+        while !self.ports().iter().all(is_whole) {
+            if begin.elapsed() > WHOLE_LIMIT {
+                println!("not all replicas are in sync after {WHOLE_LIMIT:?}");
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// The active controller; broker 1 if nobody says.

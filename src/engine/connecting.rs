@@ -196,7 +196,7 @@ impl<B: Parcel> Engine<B> {
         connection.link = Link::Down;
         connection.closing = None;
         connection.muted_until = Time::ZERO;
-        connection.is_preparing = false;
+        connection.prepared = None;
         connection.setup_deadline = Time::NEVER;
         let is_idle = reason.code == Code::OK;
         connection.failures = match (connection.is_useful, is_idle) {

@@ -129,8 +129,8 @@ pub(super) struct Connection<B> {
     pub(super) busy: usize,
     /// When a byte of it was last seen or asked for.
     pub(super) used: Time,
-    /// Its thread was asked to compress; what is not compressed now stays out of the request.
-    pub(super) is_preparing: bool,
+    /// How many batches of the next request were compressed when its thread was asked to compress others.
+    pub(super) prepared: Option<usize>,
     /// Its thread was woken and has not asked since.
     pub(super) is_woken: bool,
 }
@@ -158,7 +158,7 @@ impl<B> Connection<B> {
             timers: BTreeSet::new(),
             busy: 0,
             used: Time::ZERO,
-            is_preparing: false,
+            prepared: None,
             is_woken: false,
         }
     }

@@ -158,12 +158,15 @@ impl<B: Parcel> Engine<B> {
             }
         }
         let connection = self.connections.get_mut(number.0 as usize)?;
-        // Asked once per request: what could not be compressed then stays out of this one.
-        if !raw.is_empty() && (prepared.is_empty() || !connection.is_preparing) {
-            connection.is_preparing = true;
+        // Compressed, they leave room for more of them. That is looked for as long as the connection has something to do
+        // meanwhile and as it helps; what could not be compressed stays out of this request.
+        let is_idle = connection.in_flight.is_empty();
+        let helps = connection.prepared.is_none_or(|before| prepared.len() > before && !is_idle);
+        if !raw.is_empty() && (prepared.is_empty() || helps) {
+            connection.prepared = Some(prepared.len());
             return Some(Transmit::Prepare(raw));
         }
-        connection.is_preparing = false;
+        connection.prepared = None;
         let mut parts: Vec<Part<B>> =
             prepared.into_iter().filter_map(|(partition, place)| self.take(number, partition, place, now)).collect();
         if parts.is_empty() {
@@ -188,7 +191,8 @@ impl<B: Parcel> Engine<B> {
         }
     }
 
-    /// The batches whose turn it is, up to the size of a request.
+    /// The batches whose turn it is, up to the size of a request; behind them one that may fit once it is compressed,
+    /// if the connection has something to do meanwhile.
     fn candidates(&mut self, number: ConnectionNumber, now: Time) -> Vec<(PartitionNumber, usize)> {
         let (idempotent, in_flight_max) = (self.config.is_idempotent(), self.config.partition_in_flight_max());
         let Some(connection) = self.connections.get(number.0 as usize) else { return Vec::new() };
@@ -201,14 +205,18 @@ impl<B: Parcel> Engine<B> {
                 stale.push(*partition);
                 continue;
             };
-            let payload_bytes = found.queue.get(place).map_or(0, |batch| batch.parcel.payload_bytes());
+            let Some(batch) = found.queue.get(place) else { continue };
+            let payload_bytes = batch.parcel.payload_bytes();
             let name = self.cluster.topics.get(&found.topic).map_or("", |topic| topic.name.as_str());
             bytes += produce_writer::topic_bytes(12, name, usize::from(u16::MAX)).max(20);
             bytes += produce_writer::partition_bytes(8, payload_bytes);
-            if bytes > self.config.request_bytes_max && !candidates.is_empty() {
+            let fits = bytes <= self.config.request_bytes_max || candidates.is_empty();
+            if fits || (!batch.parcel.is_prepared() && !connection.in_flight.is_empty()) {
+                candidates.push((*partition, place));
+            }
+            if !fits {
                 break;
             }
-            candidates.push((*partition, place));
         }
         for partition in stale {
             self.track(partition, now);

@@ -314,14 +314,18 @@ impl Pump {
 
     fn transmit(&mut self, now: Time) -> Option<Request<Batch>> {
         let connection = self.connection;
+        let mut has_failed = false;
         loop {
             match self.network.visit(|engine| engine.poll_transmit(connection, now))? {
                 Transmit::Request(request) => return Some(request),
                 Transmit::Prepare(batches) => {
-                    if !self.network.prepare(&batches, &mut self.compressor) {
+                    let is_done = self.network.prepare(&batches, &mut self.compressor);
+                    // Others may be compressed already and go without these: it is asked once more.
+                    if !is_done && has_failed {
                         self.lacks_reserve = true;
                         return None;
                     }
+                    has_failed = !is_done;
                 }
             }
         }

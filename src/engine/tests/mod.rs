@@ -54,8 +54,9 @@ impl Parcel for TestBatch {
     fn records(&self) -> u32 {
         self.records
     }
+    /// What is not compressed yet is four times as large.
     fn payload_bytes(&self) -> usize {
-        self.bytes
+        if self.is_prepared() { self.bytes } else { 4 * self.bytes }
     }
     fn is_prepared(&self) -> bool {
         self.prepared.load(Ordering::Relaxed)

@@ -309,6 +309,19 @@ fn what_is_not_compressed_is_asked_for_and_left_out_if_it_cannot_be() {
 }
 
 #[test]
+fn a_request_is_filled_with_what_is_compressed_while_another_one_is_out() {
+    // Raw, one of these batches fills a request; compressed, four of them do.
+    let mut rig = Rig::up(EngineConfig { request_bytes_max: 400_000, ..config() }, &[1; 8]);
+    for index in 0..8 {
+        let batch = TestBatch { bytes: 90_000, codec: 3, prepared: Arc::default(), ..rig.batch(index, 1) };
+        rig.hand_in(index, batch);
+    }
+    rig.pump();
+    let sizes = |rig: &Rig| rig.wire[&rig.connection(0)].iter().map(|sent| sent.parts.len()).collect::<Vec<_>>();
+    assert_eq!(sizes(&rig), [1, 4, 3], "nothing is waited for where nothing is out");
+}
+
+#[test]
 fn may_take_says_when_a_lingered_batch_would_go() {
     let mut rig = Rig::up(config(), &[1]);
     let (partition, connection) = (rig.partition(0), rig.connection(0));

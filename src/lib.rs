@@ -19,7 +19,7 @@
 //! | `protocol`    | bytes to messages and back: pure functions                  | code                                            | no     |
 //! | `sync`        | locks and atomics: the real ones, or loom's                 |                                                 | no     |
 //! | `thread`      | threads: named, signals blocked, panics caught              |                                                 | yes    |
-//! | `time`        | a moment as a number                                        |                                                 | no     |
+//! | `time`        | moments as numbers, and who is due at which                 |                                                 | no     |
 //! | `code`        | the one error type                                          |                                                 | no     |
 //! | `mutant`      | seeded bugs for the simulation's own test; else nothing     |                                                 | no     |
 //!

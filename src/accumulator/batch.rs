@@ -22,7 +22,6 @@ impl Drop for Copied {
 }
 
 /// What a batch looks like on the wire, once that is decided.
-#[derive(Clone)]
 enum Wire {
     /// Still to be compressed, or renumbered.
     Undecided,
@@ -31,18 +30,17 @@ enum Wire {
     Copied(Arc<Copied>),
 }
 
-impl Wire {
-    /// What a batch begins with. The second half of a split cannot go out as it was appended.
-    fn of(closed: &Closed, compresses: bool) -> Self {
-        if compresses || !closed.is_front() { Self::Undecided } else { Self::Plain }
-    }
+/// What a batch begins with. The second half of a split cannot go out as it was appended.
+fn wire_of(closed: &Closed, compresses: bool) -> Option<Arc<Mutex<Wire>>> {
+    (compresses || !closed.is_front()).then(|| Arc::new(Mutex::new(Wire::Undecided)))
 }
 
 /// A closed batch. Clones share bytes; the memory goes back when the last one is dropped.
 #[derive(Clone)]
 pub struct Batch {
     closed: Closed,
-    wire: Arc<Mutex<Wire>>,
+    /// `None`: there is nothing to decide, it goes out as it was appended.
+    wire: Option<Arc<Mutex<Wire>>>,
     compresses: bool,
     max_timestamp_ms: i64,
     /// The partition's number.
@@ -59,7 +57,7 @@ impl std::fmt::Debug for Batch {
 
 impl Batch {
     pub(crate) fn new(closed: Closed, partition: u32, number: u64, compresses: bool) -> Self {
-        let wire = Arc::new(Mutex::new(Wire::of(&closed, compresses)));
+        let wire = wire_of(&closed, compresses);
         let max_timestamp_ms = closed.max_timestamp_ms();
         Self { closed, wire, compresses, max_timestamp_ms, partition, number }
     }
@@ -85,26 +83,26 @@ impl Batch {
     /// Whether its form on the wire is decided.
     #[must_use]
     pub fn is_prepared(&self) -> bool {
-        !matches!(*self.wire.lock(), Wire::Undecided)
+        self.wire.as_ref().is_none_or(|wire| !matches!(*wire.lock(), Wire::Undecided))
     }
 
     /// The codec of its form on the wire, and its size.
     #[must_use]
     pub fn wire_form(&self) -> (i16, usize) {
-        match &*self.wire.lock() {
-            Wire::Copied(copied) => (copied.codec, copied.bytes.len()),
-            Wire::Undecided | Wire::Plain => (0, self.plain().len()),
-        }
+        self.copied().map_or_else(|| (0, self.plain().len()), |copied| (copied.codec, copied.bytes.len()))
     }
 
     /// The bytes of its form on the wire, which stay while the answer is held.
     #[must_use]
     pub fn payload(&self) -> Payload {
-        let copied = match &*self.wire.lock() {
+        Payload { closed: self.closed.clone(), copied: self.copied() }
+    }
+
+    fn copied(&self) -> Option<Arc<Copied>> {
+        match &*self.wire.as_ref()?.lock() {
             Wire::Copied(copied) => Some(Arc::clone(copied)),
             Wire::Undecided | Wire::Plain => None,
-        };
-        Payload { closed: self.closed.clone(), copied }
+        }
     }
 
     /// Whether it can go out as it was appended.
@@ -115,17 +113,25 @@ impl Batch {
     /// Decides its form on the wire: `bytes` of codec `codec`, of which `charged` stand in the reserve.
     pub(crate) fn set_copied(&self, bytes: Vec<u8>, codec: i16, charged: usize, pool: &Arc<Pool>) {
         let copied = Copied { bytes, codec, charged, pool: Arc::clone(pool) };
-        *self.wire.lock() = Wire::Copied(Arc::new(copied));
+        self.decide(Wire::Copied(Arc::new(copied)));
     }
 
     /// Decides that it goes out as it is.
     pub(crate) fn set_plain(&self) {
-        *self.wire.lock() = Wire::Plain;
+        self.decide(Wire::Plain);
+    }
+
+    /// What was decided before is dropped outside the lock.
+    fn decide(&self, form: Wire) {
+        if let Some(wire) = &self.wire {
+            let before = std::mem::replace(&mut *wire.lock(), form);
+            drop(before);
+        }
     }
 
     /// Its form on the wire is undecided again. The copy is dropped with the answer.
     pub(crate) fn undecide(&self) -> Option<Payload> {
-        let mut wire = self.wire.lock();
+        let mut wire = self.wire.as_ref()?.lock();
         let Wire::Copied(copied) = &*wire else { return None };
         let payload = Payload { closed: self.closed.clone(), copied: Some(Arc::clone(copied)) };
         *wire = Wire::Undecided;
@@ -135,9 +141,7 @@ impl Batch {
     /// It has its fate: this handle needs no copy for the wire any more. (What others hold, a request perhaps, stays.)
     /// Deliveries may wait for long, and the reserve is what everything else has to be sent from.
     pub(crate) fn forget_copy(&mut self) {
-        if !matches!(*self.wire.lock(), Wire::Plain) {
-            self.wire = Arc::new(Mutex::new(Wire::Plain));
-        }
+        self.wire = None;
     }
 
     /// First record's timestamp.
@@ -184,8 +188,7 @@ impl Batch {
     /// Two of it, which share its bytes. `None`: its records cannot be walked.
     pub(crate) fn split(&self) -> Option<(Self, Self)> {
         // Its copy of the whole is of no use any more, and the reserve may need its bytes.
-        let copy = std::mem::replace(&mut *self.wire.lock(), Wire::of(&self.closed, self.compresses));
-        drop(copy);
+        self.decide(Wire::Undecided);
         let first_records = self.records().div_ceil(2);
         let (mut bytes, mut maxima) = (0, [i64::MIN; 2]);
         let mut walked = records(self.plain());
@@ -200,7 +203,7 @@ impl Batch {
         }
         let (first, second) = self.closed.parts(first_records, bytes);
         let half = |closed: Closed, max_timestamp_ms| Self {
-            wire: Arc::new(Mutex::new(Wire::of(&closed, self.compresses))),
+            wire: wire_of(&closed, self.compresses),
             closed,
             max_timestamp_ms,
             ..*self

@@ -10,7 +10,6 @@ use crate::protocol::record::{self, RecordBody, body_bytes, clamp_delta, framed_
 use crate::protocol::varint::varlong_len;
 use crate::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use crate::time::Time;
-use crossbeam_utils::CachePadded;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -164,7 +163,8 @@ impl Marks {
     }
 }
 
-/// What every publisher touches: a line of its own.
+/// What every publisher touches. It stands with the rest of the block, which every publisher has read just before: a
+/// line of its own would cost an aligned allocation for each batch and gain nothing.
 #[derive(Debug)]
 struct Shared {
     /// Bytes published, less the batch's total once it is sealed: whose operation yields 0 closes the batch.
@@ -177,7 +177,7 @@ struct Shared {
 pub(crate) struct Block {
     memory: Option<Memory>,
     pool: Arc<Pool>,
-    shared: CachePadded<Shared>,
+    shared: Shared,
     touch: Touch,
     readers_gone: AtomicU8,
     /// The first record's timestamp.
@@ -198,7 +198,7 @@ impl Block {
         Self {
             memory: Some(memory),
             pool,
-            shared: CachePadded::new(shared),
+            shared,
             touch: Touch::default(),
             readers_gone: AtomicU8::new(0),
             base_timestamp_ms,

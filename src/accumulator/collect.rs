@@ -73,6 +73,9 @@ impl Partition {
     }
 
     fn take_abandoned(&self, house: &Accumulator, state: &mut State, collected: &mut Collected) {
+        if state.abandoned.is_empty() {
+            return;
+        }
         let (closed, open) =
             std::mem::take(&mut state.abandoned).into_iter().partition(|sealed: &Sealed| sealed.closed);
         state.abandoned = open;

@@ -270,7 +270,7 @@ impl<B: Parcel> Engine<B> {
     /// The broker cannot be reached: see [`Partition::copies`].
     fn forget_copies(&mut self, number: ConnectionNumber) {
         let Some(connection) = self.connections.get(number.0 as usize) else { return };
-        let partitions = connection.timers.iter().filter_map(|(_, number)| self.partitions.get(number.0 as usize));
+        let partitions = connection.timers.numbers().filter_map(|number| self.partitions.get(number as usize));
         self.actions.extend(partitions.flat_map(Partition::copies).map(Action::Unprepare));
     }
 
@@ -278,9 +278,9 @@ impl<B: Parcel> Engine<B> {
     fn doubt_leaders(&mut self, number: ConnectionNumber, now: Time) {
         let Some(connection) = self.connections.get(number.0 as usize) else { return };
         // Who has a batch that is not handed in yet (it would not go out now) has no timer here.
-        let waiting = connection.timers.iter().map(|(_, partition)| partition).chain(&connection.offered);
+        let waiting = connection.timers.numbers().chain(connection.offered.iter().map(|partition| partition.0));
         let mut topics: Vec<_> = waiting
-            .filter_map(|partition| self.partitions.get(partition.0 as usize).map(|partition| partition.topic))
+            .filter_map(|partition| self.partitions.get(partition as usize).map(|partition| partition.topic))
             .collect();
         topics.sort_unstable();
         topics.dedup();

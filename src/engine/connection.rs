@@ -7,7 +7,7 @@ use super::{PartitionNumber, TopicNumber};
 use crate::code::Error;
 use crate::protocol::messages::api_versions::ApiRange;
 use crate::protocol::messages::{ApiKey, TopicUuid};
-use crate::time::Time;
+use crate::time::{Schedule, Time};
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ pub(super) struct Connection<B> {
     pub(super) offered: BTreeSet<PartitionNumber>,
     /// Partitions whose leader is to be asked what it has of them.
     pub(super) asking: BTreeSet<PartitionNumber>,
-    pub(super) timers: BTreeSet<(Time, PartitionNumber)>,
+    pub(super) timers: Schedule,
     /// How many partitions need it.
     pub(super) busy: usize,
     /// When a byte of it was last seen or asked for.
@@ -155,7 +155,7 @@ impl<B> Connection<B> {
             ready: BTreeMap::new(),
             offered: BTreeSet::new(),
             asking: BTreeSet::new(),
-            timers: BTreeSet::new(),
+            timers: Schedule::default(),
             busy: 0,
             used: Time::ZERO,
             prepared: None,

@@ -256,14 +256,8 @@ impl<B: Parcel> Engine<B> {
         if partition.backoff_until > now && (is_waiting || partition.is_offered) {
             timer = timer.min(partition.backoff_until);
         }
-        let mut is_changed = timer < partition.timer;
-        if timer != partition.timer {
-            connection.timers.remove(&(partition.timer, number));
-            if timer != Time::NEVER {
-                connection.timers.insert((timer, number));
-            }
-            partition.timer = timer;
-        }
+        let mut is_changed = timer < connection.timers.at(number.0);
+        connection.timers.set(number.0, timer);
 
         let is_busy = is_waiting || partition.is_offered;
         if is_busy != partition.is_busy {

@@ -268,14 +268,13 @@ impl<B: Parcel> Engine<B> {
                 if let Some(place) = partition.ready_place.take() {
                     old.ready.remove(&place);
                 }
-                old.timers.remove(&(partition.timer, number));
+                old.timers.set(number.0, Time::NEVER);
                 old.offered.remove(&number);
                 old.asking.remove(&number);
                 if partition.is_busy {
                     old.busy = old.busy.saturating_sub(1);
                 }
             }
-            partition.timer = Time::NEVER;
             partition.is_busy = false;
             partition.connection = connection;
             self.actions.push_back(Action::Leader(number, connection));

@@ -88,8 +88,6 @@ pub(super) struct Partition<B> {
 
     /// Its place in its connection's ready list.
     pub(super) ready_place: Option<u64>,
-    /// Its entry in its connection's timers, `NEVER` if there is none.
-    pub(super) timer: Time,
     /// Counted as one that needs its connection.
     pub(super) is_busy: bool,
     /// The caller has a lingered batch that it would hand in when it could go out.
@@ -129,7 +127,6 @@ impl<B: Parcel> Partition<B> {
             backoff_until: Time::ZERO,
             line: Line::default(),
             ready_place: None,
-            timer: Time::NEVER,
             is_busy: false,
             is_offered: false,
         }

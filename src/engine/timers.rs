@@ -12,7 +12,7 @@ impl<B: Parcel> Engine<B> {
     #[must_use]
     pub fn poll_timeout(&self, number: ConnectionNumber) -> Time {
         let Some(connection) = self.connections.get(number.0 as usize) else { return Time::NEVER };
-        let timer = connection.timers.first().map_or(Time::NEVER, |(time, _)| *time);
+        let timer = connection.timers.next();
         timer.min(match connection.link {
             Link::Down => self.wanted(number).max(connection.not_before),
             Link::Connecting => Time::NEVER,
@@ -66,13 +66,7 @@ impl<B: Parcel> Engine<B> {
     fn expire(&mut self, number: ConnectionNumber, now: Time) {
         loop {
             let Some(connection) = self.connections.get_mut(number.0 as usize) else { return };
-            let Some((time, partition)) = connection.timers.first().copied().filter(|(time, _)| *time <= now) else {
-                return;
-            };
-            connection.timers.remove(&(time, partition));
-            if let Some(partition) = self.partitions.get_mut(partition.0 as usize) {
-                partition.timer = Time::NEVER;
-            }
+            let Some(partition) = connection.timers.pop(now).map(PartitionNumber) else { return };
             self.expire_partition(partition, now);
             self.settle(partition, now);
         }

@@ -167,12 +167,15 @@ impl<B: Parcel> Engine<B> {
             return Some(Transmit::Prepare(raw));
         }
         connection.prepared = None;
-        let mut parts: Vec<Part<B>> =
+        // By topic, as they stand in the request.
+        prepared.sort_unstable_by_key(|(partition, _)| {
+            self.partitions.get(partition.0 as usize).map(|partition| (partition.topic, partition.index))
+        });
+        let parts: Vec<Part<B>> =
             prepared.into_iter().filter_map(|(partition, place)| self.take(number, partition, place, now)).collect();
         if parts.is_empty() {
             return None;
         }
-        parts.sort_unstable_by_key(|part| (part.topic, part.index));
         let has_ids = parts.iter().all(|part| part.topic_id != [0; 16]);
         let version = if has_ids { version } else { version.min(12) };
         match self.write(number, version, &parts) {

@@ -12,7 +12,6 @@ mod network;
 mod output;
 mod pump;
 mod resolve;
-mod schedule;
 mod wake;
 
 pub use clock::{Clock, VirtualTime};

@@ -5,13 +5,12 @@
 
 use super::network::Network;
 use super::output::Output;
-use super::schedule::Schedule;
 use crate::accumulator::{Batch, Collected, Partition};
 use crate::code::{Code, Error};
 use crate::engine::{ConnectionNumber, Engine, PartitionNumber, Request, Transmit};
 use crate::mutant::{self, Mutant};
 use crate::protocol::compression::Compressor;
-use crate::time::Time;
+use crate::time::{Schedule, Time};
 use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -170,14 +169,14 @@ impl Pump {
         }
         if self.network.accumulator.is_short() {
             // Somebody waits for memory: what is open counts as lingered.
-            let open: Vec<u32> = self.schedule.partitions().collect();
+            let open: Vec<u32> = self.schedule.numbers().collect();
             self.due.extend(open.into_iter().filter_map(|number| self.network.accumulator.partition(number).cloned()));
         }
     }
 
     fn look_at(&mut self, partition: Arc<Partition>, now: Time) {
         if partition.leader() != self.connection.0 {
-            self.schedule.forget(partition.number);
+            self.schedule.set(partition.number, Time::NEVER);
             return self.network.accumulator.list(&partition, Time::ZERO);
         }
         let mut collected = partition.collect(&self.network.accumulator, now);
@@ -214,7 +213,7 @@ impl Pump {
         let connection = self.connection;
         let mut due = std::mem::take(&mut self.due);
         let traffic = !self.taken.is_empty();
-        let open: Vec<u32> = if due.is_empty() { Vec::new() } else { self.schedule.partitions().collect() };
+        let open: Vec<u32> = if due.is_empty() { Vec::new() } else { self.schedule.numbers().collect() };
         let others = self.hand_over(now, |engine| {
             due.retain(|partition| engine.may_take(PartitionNumber(partition.number), now));
             let lingered: BTreeSet<u32> = due.iter().map(|partition| partition.number).collect();

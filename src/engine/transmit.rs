@@ -158,7 +158,7 @@ impl<B: Parcel> Engine<B> {
             }
         }
         let connection = self.connections.get_mut(number.0 as usize)?;
-        // Compressed, they leave room for more of them. That is looked for as long as the connection has something to do
+        // Compressed, they leave room for more, which are compressed too as long as the connection has something to do
         // meanwhile and as it helps; what could not be compressed stays out of this request.
         let is_idle = connection.in_flight.is_empty();
         let helps = connection.prepared.is_none_or(|before| prepared.len() > before && !is_idle);

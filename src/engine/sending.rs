@@ -142,13 +142,18 @@ impl<B: Parcel> Partition<B> {
         if number < self.expected || self.arriving.contains_key(&number) {
             return false;
         }
-        self.arriving.insert(number, parcel);
-        while let Some(parcel) = self.arriving.remove(&self.expected) {
+        if number != self.expected {
+            self.arriving.insert(number, parcel);
+            return true;
+        }
+        let mut next = Some(parcel);
+        while let Some(parcel) = next {
             self.expected += 1;
             if let Some(parcel) = parcel {
                 let batch = self.batch(parcel);
                 self.queue.push_back(batch);
             }
+            next = self.arriving.remove(&self.expected);
         }
         true
     }

@@ -73,8 +73,8 @@ impl Memory {
 
     /// Has the processor fetch the lines that come after `records_end` and below `entries_start`, for writing.
     ///
-    /// Where records go to many partitions in turn, a block's next line is out of the caches each time, and the processor
-    /// guesses a few sequences of lines only: 64 partitions took 229 ns of CPU per record without this, and 150 with it.
+    /// Where records go to many partitions in turn, a block's next line is out of the caches each time, and a processor
+    /// guesses a few sequences of lines only: over 64 partitions a record took 229 ns of CPU without this, 150 with it.
     #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "elsewhere there is no such hint yet"))]
     #[inline(always)]
     fn expect_writes(&self, records_end: usize, entries_start: usize) {

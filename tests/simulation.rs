@@ -27,6 +27,8 @@ mod course;
 mod coverage;
 #[path = "simulation/ledger.rs"]
 mod ledger;
+#[path = "simulation/moods.rs"]
+mod moods;
 #[cfg(feature = "simulation")]
 #[path = "simulation/mutants.rs"]
 mod mutants;

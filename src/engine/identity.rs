@@ -164,6 +164,7 @@ impl Line {
     /// A batch is in the log, at this offset (-1: not told). `is_first`: every batch before it has ended.
     pub(super) fn acknowledge(&mut self, stamp: Stamp, records: u32, base_offset: i64, is_first: bool) {
         if self.identity != Some(stamp.identity) {
+            // A new epoch is taken when nothing is on its way any more: never seen, and of no consequence.
             return reached(Arm::SequenceOfOldEpoch);
         }
         self.inquiries = 0;
@@ -174,8 +175,8 @@ impl Line {
         }
         // Between the last one that is known and this one there has to be room for those in between.
         let between = stamp.first.wrapping_sub(sequence_after(self.acked)) & i32::MAX;
-        self.is_torn =
-            !is_first && (self.is_torn || (base_offset >= 0 && base_offset < self.acked_end + i64::from(between)));
+        let least = self.acked_end.max(0).saturating_add(i64::from(between));
+        self.is_torn = !is_first && (self.is_torn || (base_offset >= 0 && base_offset < least));
         reached(if self.is_torn { Arm::SequenceTorn } else { Arm::SequenceNext });
         self.acked = Some(last);
         if base_offset >= 0 {

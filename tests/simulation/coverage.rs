@@ -12,15 +12,30 @@ const SEEDS_MAX: u64 = 10_000;
 /// As many threads as CI has cores.
 const THREADS: usize = 2;
 
+/// Arms that a sound program cannot reach, and why they are there all the same. Reached, they are found, too.
+const UNREACHABLE: &[(Arm, &str)] = &[
+    (Arm::HalvesFailed, "the records of a batch are our own: that they cannot be walked would be a defect of memory"),
+    (Arm::HalvesFailedDoomed, "the same"),
+    (Arm::SequenceOfOldEpoch, "a partition takes a new epoch when nothing of it is on its way; tests call it directly"),
+];
+
+fn is_demanded(arm: Arm) -> bool {
+    UNREACHABLE.iter().all(|(other, _)| *other != arm)
+}
+
 /// For each arm the first seed that reaches it. Seeds are begun in order, and what was begun is ended: the same answer
 /// each time.
 fn explore() -> BTreeMap<Arm, u64> {
     let next = AtomicU64::new(0);
     let first: Mutex<BTreeMap<Arm, u64>> = Mutex::default();
+    let is_over = || {
+        let first = first.lock().unwrap();
+        Arm::ALL.iter().all(|arm| first.contains_key(arm) || !is_demanded(*arm))
+    };
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                while first.lock().unwrap().len() < Arm::ALL.len() {
+                while !is_over() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= SEEDS_MAX {
                         return;
@@ -42,12 +57,16 @@ fn explore() -> BTreeMap<Arm, u64> {
 /// All of them; prints a line for each.
 pub(crate) fn run() {
     let first = explore();
-    println!("| arm | seed that reached it |\n|---|---|");
+    println!("| arm | first seed that reached it |\n|---|---|");
     for arm in Arm::ALL {
-        let seed = first.get(arm).map_or_else(|| format!("**none** of {SEEDS_MAX}"), u64::to_string);
-        println!("| `{arm:?}` | {seed} |");
+        let why = UNREACHABLE.iter().find(|(other, _)| other == arm).map(|(_, why)| format!("none: {why}"));
+        let seed = first.get(arm).map(u64::to_string).or(why);
+        println!("| `{arm:?}` | {} |", seed.unwrap_or_else(|| format!("**none** of {SEEDS_MAX}")));
     }
-    println!("{} of {} arms reached", first.len(), Arm::ALL.len());
-    let missing: Vec<&Arm> = Arm::ALL.iter().filter(|arm| !first.contains_key(arm)).collect();
+    let (demanded, others): (Vec<Arm>, Vec<Arm>) = Arm::ALL.iter().partition(|arm| is_demanded(**arm));
+    let missing: Vec<&Arm> = demanded.iter().filter(|arm| !first.contains_key(arm)).collect();
+    println!("{} of {} arms reached", demanded.len() - missing.len(), demanded.len());
     assert!(missing.is_empty(), "not reached within {SEEDS_MAX} seeds: {missing:?}");
+    let impossible: Vec<&Arm> = others.iter().filter(|arm| first.contains_key(arm)).collect();
+    assert!(impossible.is_empty(), "reached, and thought to be out of reach: {impossible:?}");
 }

@@ -38,7 +38,7 @@ fn a_line_is_complete_when_everything_given_out_was_written() {
 
 #[test]
 fn an_offset_has_to_leave_room_for_what_comes_before_it() {
-    // Also where nothing was acknowledged before: at offset 0 of a log that was made anew nothing stands before a batch.
+    // Also where nothing was acknowledged: before a batch at offset 0 of a log that was made anew stands nothing.
     let mut identity = Identity::default();
     identity.adopt(ProducerIdentity { id: 1, epoch: 0 }, 0);
     let acknowledged = |base_offset| {

@@ -15,13 +15,14 @@
 //! | `io`          | the world: sockets, names, the clock, one thread per broker | all below                                       | no     |
 //! | `delivery`    | fates on their way back to the application                  | accumulator, protocol, sync, time, code, mutant | no     |
 //! | `accumulator` | records into batches, and the memory they live in           | protocol, sync, time, code, mutant              | yes    |
-//! | `engine`      | the brain, sans-io: cluster, sequences, verdicts            | protocol, time, code, mutant                    | no     |
+//! | `engine`      | the brain, sans-io: cluster, sequences, verdicts            | protocol, time, code, mutant, coverage          | no     |
 //! | `protocol`    | bytes to messages and back: pure functions                  | code                                            | no     |
 //! | `sync`        | locks and atomics: the real ones, or loom's                 |                                                 | no     |
 //! | `thread`      | threads: named, signals blocked, panics caught              |                                                 | yes    |
 //! | `time`        | moments as numbers, and who is due at which                 |                                                 | no     |
 //! | `code`        | the one error type                                          |                                                 | no     |
 //! | `mutant`      | seeded bugs for the simulation's own test; else nothing     |                                                 | no     |
+//! | `coverage`    | what the simulation has reached of the engine; else nothing |                                                 | no     |
 //!
 //! # The way of a record
 //!
@@ -43,6 +44,7 @@
 
 pub mod accumulator;
 pub mod code;
+pub mod coverage;
 #[cfg(not(loom))]
 pub mod delivery;
 #[cfg(not(loom))]

@@ -5,6 +5,8 @@
 //! `KURIER_SEED=123 cargo test --test simulation replay -- --nocapture`.
 //! `cargo test --release --features simulation --test simulation seeded_bugs -- --ignored --nocapture` shows for every
 //! seeded bug the seed that finds it.
+//! `cargo test --release --features simulation --test simulation every_arm -- --nocapture` shows for every arm of the
+//! engine's decisions the first seed that reaches it.
 //! `KURIER_SEEDS=20000` runs so many seeds, from `KURIER_FIRST_SEED`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop where it finds something impossible")]
@@ -20,8 +22,13 @@ mod checks;
 mod cluster;
 #[path = "simulation/course.rs"]
 mod course;
+#[cfg(feature = "simulation")]
+#[path = "simulation/coverage.rs"]
+mod coverage;
 #[path = "simulation/ledger.rs"]
 mod ledger;
+#[path = "simulation/moods.rs"]
+mod moods;
 #[cfg(feature = "simulation")]
 #[path = "simulation/mutants.rs"]
 mod mutants;
@@ -86,6 +93,13 @@ fn replay() {
     let ended = course::run(seed, true);
     println!("{}\nseed {seed}, hash {:016x}", ended.report.show(), ended.hash);
     assert_eq!(ended.violation, None, "{}", swarm::how_to_replay(seed));
+}
+
+/// What no seed ever asks the engine to decide, no seed has shown to be decided rightly.
+#[cfg(feature = "simulation")]
+#[test]
+fn every_arm_of_every_verdict_is_reached() {
+    coverage::run();
 }
 
 /// Switches bugs on for the whole process, so it runs alone: see the top of this file.

@@ -8,6 +8,7 @@ use super::sending::State;
 use super::verdict::{Verdict, may_be_appended, verdict};
 use super::{Action, ConnectionNumber, Engine, Level, Parcel, PartitionNumber, TopicNumber};
 use crate::code::{Code, Error};
+use crate::coverage::{Arm, reached};
 use crate::mutant::{self, Mutant};
 use crate::protocol::messages::api_versions::ApiVersionsResponse;
 use crate::protocol::messages::describe_producers::DescribeProducersResponse;
@@ -218,7 +219,10 @@ impl<B: Parcel> Engine<B> {
                 }
                 match place.and_then(|place| parts.get_mut(place)).and_then(Option::take) {
                     Some(part) => self.handle_part(number, part, answer, &response.node_endpoints, now),
-                    None => foreign += 1,
+                    None => {
+                        reached(Arm::Foreign);
+                        foreign += 1;
+                    }
                 }
             }
         }
@@ -231,6 +235,7 @@ impl<B: Parcel> Engine<B> {
         }
         let mut omitted = 0;
         for part in parts.into_iter().flatten() {
+            reached(Arm::Omitted);
             omitted += 1;
             self.handle_unanswered(number, part, now);
         }
@@ -269,6 +274,12 @@ impl<B: Parcel> Engine<B> {
         }
         match (verdict, place) {
             (Verdict::Delivered | Verdict::DeliveredBefore, _) => {
+                reached(match (verdict, place) {
+                    (Verdict::Delivered, Some(_)) => Arm::Delivered,
+                    (Verdict::Delivered, None) => Arm::DeliveredLate,
+                    (_, Some(_)) => Arm::DeliveredBefore,
+                    (_, None) => Arm::DeliveredBeforeLate,
+                });
                 let base_offset = if verdict == Verdict::Delivered { answer.base_offset.max(-1) } else { -1 };
                 self.acknowledge(&part, base_offset, place, from);
                 let written = Written { base_offset, log_append_time_ms: answer.log_append_time_ms.max(-1) };
@@ -284,8 +295,11 @@ impl<B: Parcel> Engine<B> {
             }
             (_, Some(place)) => self.handle_refused(number, place, verdict, is_proof, answer, from, now),
             // Its fate was decided before; what this error means for its sequence, `settle` finds out.
-            (Verdict::Fatal(_), None) => self.end(answer.error_code, "a broker refuses this producer", now),
-            (_, None) => {}
+            (Verdict::Fatal(_), None) => {
+                reached(Arm::FatalLate);
+                self.end(answer.error_code, "a broker refuses this producer", now);
+            }
+            (_, None) => reached(Arm::RefusedLate),
         }
         self.actions.push_back(Action::Released(part.parcel));
         self.settle(number, now);
@@ -307,18 +321,29 @@ impl<B: Parcel> Engine<B> {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let Some(batch) = partition.queue.get_mut(place) else { return };
         batch.state = State::Queued;
-        batch.open |= may_be_appended(code, acks) && !mutant::is(Mutant::AppendedMeansRefused);
+        let may_be_appended = may_be_appended(code, acks) && !mutant::is(Mutant::AppendedMeansRefused);
+        reached(if may_be_appended { Arm::MayBeAppended } else { Arm::NotAppended });
+        batch.open |= may_be_appended;
         batch.last_code = code;
         let records = batch.parcel.records();
         let is_over = batch.parcel.opened() + self.config.delivery_timeout <= now;
         match verdict {
-            Verdict::Retry { refresh } => self.retry(number, place, code, refresh, from, now),
+            Verdict::Retry { refresh } => {
+                reached(if refresh { Arm::RetryElsewhere } else { Arm::Retry });
+                self.retry(number, place, code, refresh, from, now);
+            }
             // An expired batch is not split (Java's SenderTest). Nor is one that may be in the log whole: no broker
             // would recognise its halves.
             Verdict::Split if records > 1 && !is_over && !(is_idempotent && batch.open) => {
+                reached(Arm::Split);
                 batch.state = State::Splitting { asked: false };
             }
             Verdict::Split => {
+                reached(match records {
+                    _ if is_over => Arm::SplitTooLate,
+                    0..=1 => Arm::SplitSingle,
+                    _ => Arm::SplitOpen,
+                });
                 let code = if is_over { Code::TIMED_OUT } else { Code::RECORD_TOO_LARGE };
                 self.fail(number, place, Doom { code, broker_code: 10 }, Vec::new());
             }
@@ -326,7 +351,15 @@ impl<B: Parcel> Engine<B> {
                 // Rule 5. Something before it is unfinished: that is why, and it will be right when that has
                 // ended. Nothing before it: nobody will ever fill the gap. (The first unfinished batch is
                 // Java's "next expected", or the one right after an expired one, rule 8.)
-                partition.line.contradictions += u32::from(partition.line.inquiries > 0);
+                if partition.line.inquiries > 0 {
+                    reached(Arm::OutOfOrderContradicts);
+                    partition.line.contradictions += 1;
+                }
+                reached(match (place, is_proof) {
+                    (0, _) => Arm::OutOfOrderFirst,
+                    (_, true) => Arm::OutOfOrderProof,
+                    (_, false) => Arm::OutOfOrderBehind,
+                });
                 if place == 0 || is_proof {
                     partition.line.bump = partition.line.bump.or(Some(code));
                 }
@@ -334,23 +367,37 @@ impl<B: Parcel> Engine<B> {
             }
             Verdict::Forgotten => {
                 // Rule 6. Without a log start offset the broker does not know itself.
+                reached(if answer.log_start_offset == -1 { Arm::ForgottenUnsure } else { Arm::Forgotten });
                 if answer.log_start_offset != -1 {
                     partition.line.bump = partition.line.bump.or(Some(code));
                 }
                 self.retry(number, place, code, false, from, now);
             }
             Verdict::Bump => {
+                reached(Arm::Bump);
                 partition.line.bump = partition.line.bump.or(Some(code));
                 self.retry(number, place, code, false, from, now);
             }
             Verdict::Fail(ours) => {
+                reached(match (ours, code) {
+                    (Code::NOT_AUTHORIZED, _) => Arm::FailNotAuthorized,
+                    (_, 45 | 47 | 59) => Arm::FailUnsequenced,
+                    _ => Arm::FailRejected,
+                });
                 let record_codes = record_codes(answer, records);
                 self.fail(number, place, Doom { code: ours, broker_code: code }, record_codes);
             }
             Verdict::Fatal(ours) => {
+                reached(match ours {
+                    Code::NOT_AUTHORIZED => Arm::FatalNotAuthorized,
+                    Code::UNSUPPORTED => Arm::FatalUnsupported,
+                    Code::FENCED => Arm::FatalFenced,
+                    _ => Arm::FatalMapping,
+                });
                 self.fail(number, place, Doom { code: ours, broker_code: code }, Vec::new());
                 self.end(code, "a broker refuses this producer", now);
             }
+            // They are no errors: `handle_part` has dealt with them.
             Verdict::Delivered | Verdict::DeliveredBefore => {}
         }
     }
@@ -362,6 +409,11 @@ fn record_codes(answer: &ProducePartitionResponse, records: u32) -> Vec<(u32, i1
     let mut indices: Vec<u32> = indices.filter(|index| *index < records).collect();
     indices.sort_unstable();
     indices.dedup();
+    match indices.len() {
+        0 => {}
+        1 => reached(Arm::FailOneRecord),
+        _ => reached(Arm::FailSomeRecords),
+    }
     let code = if indices.len() == 1 { answer.error_code } else { INVALID_RECORD };
     indices.into_iter().map(|index| (index, code)).collect()
 }

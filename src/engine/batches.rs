@@ -4,6 +4,7 @@ use super::fates::Doom;
 use super::sending::{Next, State};
 use super::{Action, ConnectionNumber, Engine, Level, Parcel, PartitionNumber, TopicNumber};
 use crate::code::Code;
+use crate::coverage::{Arm, reached};
 use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
@@ -140,6 +141,7 @@ impl<B: Parcel> Engine<B> {
         }
         partition.queue.insert(place, head);
         self.actions.push_back(Action::Released(parent.parcel));
+        reached(if parent.doom.is_some() { Arm::HalvesDoomed } else { Arm::Halves });
         if let Some(doom) = parent.doom {
             self.fail(number, place, doom, Vec::new());
             self.fail(number, place, doom, Vec::new());
@@ -152,6 +154,7 @@ impl<B: Parcel> Engine<B> {
         let Some(place) = self.splitting(number) else { return };
         let batch = self.partitions.get_mut(number.0 as usize).and_then(|partition| partition.queue.get_mut(place));
         if let Some(batch) = batch {
+            reached(if batch.doom.is_some() { Arm::HalvesFailedDoomed } else { Arm::HalvesFailed });
             batch.state = State::Queued;
             let doom = batch.doom.unwrap_or(Doom { code: Code::RECORD_TOO_LARGE, broker_code: 10 });
             self.fail(number, place, doom, Vec::new());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::route::Route;
 use super::{ConnectionNumber, PartitionNumber, TopicNumber};
 use crate::code::{Code, Error};
+use crate::coverage::{Arm, reached};
 use crate::protocol::messages::TopicUuid;
 use crate::protocol::messages::metadata::MetadataBroker;
 use crate::time::Time;
@@ -191,12 +192,13 @@ impl Cluster {
 
 /// The error of a topic, as its senders are told.
 pub(super) fn topic_error(name: &str, broker_code: i16) -> Error {
-    let (code, retriable, what) = match broker_code {
-        3 => (Code::UNKNOWN_TOPIC, true, "the brokers do not have it"),
-        5 => (Code::UNKNOWN_TOPIC, true, "it is being created"),
-        17 => (Code::REJECTED, false, "the brokers do not accept this name"),
-        29 => (Code::NOT_AUTHORIZED, false, "the brokers do not allow it"),
-        _ => (Code::REJECTED, true, "the brokers cannot say where it is"),
+    let (arm, code, retriable, what) = match broker_code {
+        3 => (Arm::TopicUnknown, Code::UNKNOWN_TOPIC, true, "the brokers do not have it"),
+        5 => (Arm::TopicBeingMade, Code::UNKNOWN_TOPIC, true, "it is being created"),
+        17 => (Arm::TopicInvalid, Code::REJECTED, false, "the brokers do not accept this name"),
+        29 => (Arm::TopicNotAuthorized, Code::NOT_AUTHORIZED, false, "the brokers do not allow it"),
+        _ => (Arm::TopicRefused, Code::REJECTED, true, "the brokers cannot say where it is"),
     };
+    reached(arm);
     Error { code, broker_code, retriable, fatal: false, message: format!("topic {name}: {what}") }
 }

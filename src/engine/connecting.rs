@@ -6,6 +6,7 @@ use super::fates::Doom;
 use super::sending::{Partition, State};
 use super::{Action, Connect, ConnectionNumber, Engine, Level, Parcel, PartitionNumber};
 use crate::code::{Code, Error};
+use crate::coverage::{Arm, reached};
 use crate::mutant::{self, Mutant};
 use crate::protocol::messages::ApiKey;
 use crate::time::Time;
@@ -117,10 +118,13 @@ impl<B: Parcel> Engine<B> {
         if let Some(partition) = self.partitions.get_mut(number.0 as usize) {
             partition.in_flight = partition.in_flight.saturating_sub(1);
             if let Some(place) = partition.place(part.serial) {
+                reached(Arm::Unanswered);
                 if let Some(batch) = partition.queue.get_mut(place) {
                     batch.open = true;
                 }
                 self.retry(number, place, 0, true, from, now);
+            } else {
+                reached(Arm::UnansweredLate);
             }
         }
         self.actions.push_back(Action::Released(part.parcel));
@@ -153,17 +157,22 @@ impl<B: Parcel> Engine<B> {
             return partition.queue.rotate_left(place + 1);
         }
         if is_over {
+            reached(Arm::RetryTooLate);
             self.fail(number, place, Doom { code: Code::TIMED_OUT, broker_code }, Vec::new());
         } else if batch.retries > self.config.retries {
+            reached(if broker_code == 0 { Arm::RetriesOverUnanswered } else { Arm::RetriesOver });
             let code = if broker_code == 0 { Code::UNREACHABLE } else { Code::REJECTED };
             self.fail(number, place, Doom { code, broker_code }, Vec::new());
-        } else if !is_moved {
+        } else if is_moved {
             // A leader that changed meanwhile is not made to wait (KIP-951).
+            reached(Arm::RetryMoved);
+        } else {
             let (leader, refusals) = batch.refused;
             let refusals = if leader == partition.leaders { refusals.saturating_add(1) } else { 1 };
             batch.refused = (partition.leaders, refusals);
             let is_new = partition.leaders > 1 && !partition.line.proven;
             let is_unaware = code != 0 && refresh && is_new && refusals <= UNAWARE_REFUSALS;
+            reached(if is_unaware { Arm::RetryUnaware } else { Arm::RetryWaits });
             let waits = if is_unaware { 1 } else { refusals };
             let wait = backoff(self.config.retry_backoff, waits, &mut self.random);
             partition.backoff_until = partition.backoff_until.max(now + wait);

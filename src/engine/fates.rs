@@ -5,6 +5,7 @@ use super::inquiry::Inquiry;
 use super::sending::{Batch, Next, State};
 use super::{Action, ConnectionNumber, Engine, Fate, Level, Parcel, PartitionNumber};
 use crate::code::{Code, Outcome};
+use crate::coverage::{Arm, reached};
 use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
@@ -37,6 +38,7 @@ impl<B: Parcel> Engine<B> {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let Some(batch) = partition.queue.get_mut(place) else { return };
         if batch.state == (State::Splitting { asked: true }) {
+            reached(Arm::EndSplitting);
             batch.doom.get_or_insert(doom);
             return;
         }
@@ -46,6 +48,12 @@ impl<B: Parcel> Engine<B> {
         }
         let is_flying = batch.state == State::Flying && !mutant::is(Mutant::ExpiryMeansNotWritten);
         let outcome = if batch.open || is_flying { Outcome::Unknown } else { Outcome::NotWritten };
+        reached(match batch.stamp {
+            None => Arm::EndUnsequenced,
+            Some(_) if batch.open => Arm::EndOpen,
+            Some(_) if is_flying => Arm::EndFlying,
+            Some(_) => Arm::EndNotWritten,
+        });
         if let Some(stamp) = batch.stamp {
             if mutant::is(Mutant::SequencesMoveDown) {
                 let records = batch.parcel.records();
@@ -168,6 +176,7 @@ impl<B: Parcel> Engine<B> {
         partition.retrying = false;
         let is_unresolved = partition.line.unresolved && !partition.has_stamped();
         if is_unresolved && partition.line.bump.is_none() && partition.line.is_complete() {
+            reached(Arm::ResolveComplete);
             partition.line.unresolved = false;
         }
         let needs_decision = partition.line.bump.is_some() || (partition.line.unresolved && is_unresolved);
@@ -176,6 +185,7 @@ impl<B: Parcel> Engine<B> {
             return;
         }
         if self.is_worth_asking(number) {
+            reached(Arm::ResolveAsk);
             self.want_to_ask(number);
         } else {
             let code = self.partitions.get(number.0 as usize).and_then(|partition| partition.line.bump);
@@ -195,6 +205,11 @@ impl<B: Parcel> Engine<B> {
         let resends = self.config.resend_unknown || mutant::is(Mutant::BumpBeforeAsking);
         let open = partition.stamped().filter(|batch| batch.open && !resends).map(|batch| batch.serial);
         let open: Vec<u64> = open.collect();
+        if !open.is_empty() {
+            reached(Arm::BumpOpen);
+        } else if resends && partition.stamped().any(|batch| batch.open) {
+            reached(Arm::BumpResends);
+        }
         for serial in open {
             let place = self.partitions.get(number.0 as usize).and_then(|partition| partition.place(serial));
             if let Some(place) = place {
@@ -212,6 +227,9 @@ impl<B: Parcel> Engine<B> {
         // Another partition may have bumped already: its epoch is new to this one too.
         if partition.line.generation == self.identity.generation {
             self.identity.bump();
+            reached(if self.identity.current.is_some() { Arm::BumpNext } else { Arm::BumpNewId });
+        } else {
+            reached(Arm::BumpFollows);
         }
         partition.line.restart();
         let what = match self.identity.current {

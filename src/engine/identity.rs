@@ -5,6 +5,7 @@
 //! ended (rule 7; librdkafka issue 4953 is about a bump for the whole producer).
 
 use super::inquiry::Inquiry;
+use crate::coverage::{Arm, reached};
 use crate::mutant::{self, Mutant};
 use crate::time::Time;
 
@@ -163,18 +164,20 @@ impl Line {
     /// A batch is in the log, at this offset (-1: not told). `is_first`: every batch before it has ended.
     pub(super) fn acknowledge(&mut self, stamp: Stamp, records: u32, base_offset: i64, is_first: bool) {
         if self.identity != Some(stamp.identity) {
-            return;
+            // A new epoch is taken when nothing is on its way any more: never seen, and of no consequence.
+            return reached(Arm::SequenceOfOldEpoch);
         }
         self.inquiries = 0;
         self.contradictions = 0;
         let last = stamp.last(records);
         if self.acked.is_some_and(|acked| !sequence_is_later(last, acked)) {
-            return;
+            return reached(Arm::SequenceKnown);
         }
         // Between the last one that is known and this one there has to be room for those in between.
         let between = stamp.first.wrapping_sub(sequence_after(self.acked)) & i32::MAX;
-        self.is_torn =
-            !is_first && (self.is_torn || (base_offset >= 0 && base_offset < self.acked_end + i64::from(between)));
+        let least = self.acked_end.max(0).saturating_add(i64::from(between));
+        self.is_torn = !is_first && (self.is_torn || (base_offset >= 0 && base_offset < least));
+        reached(if self.is_torn { Arm::SequenceTorn } else { Arm::SequenceNext });
         self.acked = Some(last);
         if base_offset >= 0 {
             self.acked_end = base_offset.saturating_add(i64::from(records));

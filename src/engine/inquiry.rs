@@ -24,6 +24,7 @@ use super::sending::State;
 use super::verdict::{Verdict, verdict};
 use super::{ConnectionNumber, Engine, Level, Parcel, PartitionNumber, Transmit};
 use crate::code::{Code, Error};
+use crate::coverage::{Arm, reached};
 use crate::mutant::{self, Mutant};
 use crate::protocol::messages::ApiKey;
 use crate::protocol::messages::describe_producers::{
@@ -69,11 +70,19 @@ impl<B: Parcel> Engine<B> {
     pub(super) fn is_worth_asking(&self, number: PartitionNumber) -> bool {
         let Some(partition) = self.partitions.get(number.0 as usize) else { return false };
         let line = &partition.line;
-        line.identity.is_some()
-            && !line.is_torn
-            && line.contradictions < CONTRADICTIONS_MAX
-            && (line.unresolved || partition.stamped().any(|batch| batch.open))
-            && !mutant::is(Mutant::BumpBeforeAsking)
+        if line.is_torn {
+            reached(Arm::ResolveTorn);
+            return false;
+        }
+        if line.contradictions >= CONTRADICTIONS_MAX {
+            reached(Arm::ResolveContradicted);
+            return false;
+        }
+        if !line.unresolved && !partition.stamped().any(|batch| batch.open) {
+            reached(Arm::ResolveNothingOpen);
+            return false;
+        }
+        line.identity.is_some() && !mutant::is(Mutant::BumpBeforeAsking)
     }
 
     /// Batches with an open end that were overtaken: one behind them is acknowledged. A broker appends in order only,
@@ -86,6 +95,7 @@ impl<B: Parcel> Engine<B> {
             partition.stamped().take_while(|batch| batch.open && batch.last_sequence().is_some_and(overtaken));
         let count = stamped.count();
         if count > 0 {
+            reached(Arm::ResolveOvertaken);
             partition.line.bump = None;
             partition.backoff_until = Time::ZERO;
             (0..count).for_each(|_| self.deliver(number, 0, Some(Written::SOMEWHERE)));
@@ -113,6 +123,7 @@ impl<B: Parcel> Engine<B> {
         if connection.version(ApiKey::DescribeProducers).is_none() {
             // Before Kafka 2.8 nobody answers that.
             for partition in asking {
+                reached(Arm::AskUnsupported);
                 self.give_up_asking(partition, 35, now);
             }
             return None;
@@ -164,10 +175,13 @@ impl<B: Parcel> Engine<B> {
                     Some(answer) if answer.error_code == 0 => self.decide(one, answer, now),
                     Some(answer) => self.handle_not_told(one.partition, answer.error_code, now),
                     None => {
+                        reached(Arm::AskOmitted);
                         omitted += 1;
                         self.ask_again(one.partition, now);
                     }
                 }
+            } else {
+                reached(Arm::AskStale);
             }
         }
         if omitted > 0 {
@@ -181,6 +195,7 @@ impl<B: Parcel> Engine<B> {
     pub(super) fn handle_not_answered(&mut self, from: ConnectionNumber, asked: &[Inquired], now: Time) {
         for one in asked {
             if self.is_asked(one, from) {
+                reached(Arm::AskUnanswered);
                 self.ask_again(one.partition, now);
             }
         }
@@ -198,9 +213,15 @@ impl<B: Parcel> Engine<B> {
     /// The leader did not tell.
     fn handle_not_told(&mut self, number: PartitionNumber, code: i16, now: Time) {
         match verdict(code, true) {
-            Verdict::Retry { .. } => self.ask_again(number, now),
+            Verdict::Retry { .. } => {
+                reached(Arm::AskRefusedOnce);
+                self.ask_again(number, now);
+            }
             // 29: reading is not allowed (DescribeProducers needs READ); the others make as little sense.
-            _ => self.give_up_asking(number, code, now),
+            _ => {
+                reached(Arm::AskRefused);
+                self.give_up_asking(number, code, now);
+            }
         }
     }
 
@@ -208,8 +229,10 @@ impl<B: Parcel> Engine<B> {
     fn ask_again(&mut self, number: PartitionNumber, now: Time) {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         if !partition.stamped().any(|batch| batch.open) {
+            reached(Arm::AskNoMore);
             return self.give_up_asking(number, 0, now);
         }
+        reached(Arm::AskAgain);
         partition.line.inquiry = Inquiry::Wanted;
         let wait = backoff(self.config.retry_backoff, partition.line.inquiries, &mut self.random);
         partition.backoff_until = partition.backoff_until.max(now + wait);
@@ -237,6 +260,12 @@ impl<B: Parcel> Engine<B> {
             Some(found) if found.producer_epoch < i32::from(one.identity.epoch) => Position::Last(None),
             Some(found) => Position::Last((found.last_sequence >= 0).then_some(found.last_sequence)),
         };
+        reached(match (position, ours) {
+            (Position::Foreign, _) => Arm::HasLaterEpoch,
+            (Position::Last(Some(_)), _) => Arm::HasLast,
+            (_, Some(_)) => Arm::HasOlderEpoch,
+            (_, None) => Arm::HasNone,
+        });
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         partition.line.inquiry = Inquiry::None;
         let Position::Last(last) = position else {
@@ -247,17 +276,21 @@ impl<B: Parcel> Engine<B> {
         };
         let next = sequence_after(last);
         if partition.line.lost(last).is_some() && partition.line.inquiries < INQUIRIES_MIN {
+            reached(Arm::HasLostPerhaps);
             // More likely this broker is a follower by now, and lags: it answers all the same.
             return self.ask_again(number, now);
         }
         let proof = partition.stamped().position(|batch| batch.last_sequence().is_some_and(|end| Some(end) == last));
         let first = partition.stamped().next().and_then(|batch| batch.stamp).map(|stamp| stamp.first);
         if let Some(place) = proof {
+            reached(Arm::HasOurs);
             self.prove(number, place);
         } else if first == Some(next) {
+            reached(Arm::HasNoneOfOurs);
             // Not written when it was asked. Under the same sequence a copy that is still on its way does no harm.
             partition.line.bump = None;
         } else if first.is_none() && next == partition.line.next {
+            reached(Arm::HasAll);
             partition.line.acked = last;
             partition.line.unresolved = false;
             partition.line.bump = None;
@@ -304,8 +337,10 @@ impl<B: Parcel> Engine<B> {
     pub(super) fn handle_proof(&mut self, number: PartitionNumber, place: usize) -> bool {
         let Some(partition) = self.partitions.get(number.0 as usize) else { return false };
         if partition.line.is_torn {
+            reached(Arm::ProofTorn);
             return false;
         }
+        reached(Arm::Proof);
         (0..place).for_each(|_| self.deliver(number, 0, Some(Written::SOMEWHERE)));
         true
     }
@@ -318,14 +353,18 @@ impl<B: Parcel> Engine<B> {
         let first = partition.stamped().next().and_then(|batch| batch.stamp).map_or(line.next, |stamp| stamp.first);
         let is_behind = last.is_none_or(|last| sequence_is_later(first, last));
         if line.acked == last && is_behind && !line.unresolved {
+            reached(Arm::HasGapRefused);
             // All between was refused for good, so that nobody fills the gap, and a copy that is still on its way
             // is refused, too: what is open is not written.
             partition.stamped_mut().for_each(|batch| batch.open = false);
         } else if let Some(acked) = line.lost(last) {
+            reached(Arm::HasLost);
             let last = last.map_or_else(|| "none".into(), |last| last.to_string());
             let name = self.name(number);
             let line = format!("{name}: the log lost acknowledged records: its last sequence is {last}, not {acked}");
             self.log(Level::Error, line);
+        } else {
+            reached(Arm::HasGap);
         }
         self.bump(number, reason);
     }

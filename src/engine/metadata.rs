@@ -11,6 +11,7 @@ use super::sending::Partition;
 use super::verdict::is_identity_retriable;
 use super::{Action, ConnectionNumber, Engine, Level, Parcel, PartitionNumber, TopicNumber};
 use crate::code::{Code, Error};
+use crate::coverage::{Arm, reached};
 use crate::protocol::messages::init_producer_id::InitProducerIdResponse;
 use crate::protocol::messages::metadata::{MetadataPartition, MetadataResponse, MetadataTopic};
 use crate::protocol::messages::produce::NodeEndpoint;
@@ -162,6 +163,7 @@ impl<B: Parcel> Engine<B> {
             };
             let Some(partition) = self.partitions.get_mut(number.0 as usize) else { continue };
             if is_recreated {
+                reached(Arm::TopicAnew);
                 partition.leader_epoch = -1;
                 partition.line.proven = false;
                 partition.line.is_torn = true;
@@ -204,8 +206,12 @@ impl<B: Parcel> Engine<B> {
         let Some(partition) = self.partitions.get_mut(number.0 as usize) else { return };
         let has_id = self.cluster.topics.get(&partition.topic).is_some_and(|topic| topic.id != [0; 16]);
         if epoch >= 0 && epoch < partition.leader_epoch && (has_id || partition.older_answers < OLDER_ANSWERS_MAX) {
+            reached(Arm::LeaderOlder);
             partition.older_answers = partition.older_answers.saturating_add(1);
             return;
+        }
+        if epoch >= 0 && epoch < partition.leader_epoch {
+            reached(Arm::LeaderOlderBelieved);
         }
         partition.older_answers = 0;
         partition.trouble = if code == 0 { 5 } else { code };
@@ -230,6 +236,7 @@ impl<B: Parcel> Engine<B> {
             self.cluster.brokers.insert(leader, address);
         }
         if self.cluster.brokers.contains_key(&leader) {
+            reached(Arm::LeaderTold);
             self.lead(number, leader, epoch, now);
         }
     }
@@ -252,6 +259,7 @@ impl<B: Parcel> Engine<B> {
         }
         if is_same {
             if is_reelected {
+                reached(Arm::LeaderAgain);
                 partition.line.proven = false;
                 partition.backoff_until = Time::ZERO;
                 self.settle(number, now);
@@ -294,19 +302,23 @@ impl<B: Parcel> Engine<B> {
         self.identity.asking = false;
         let code = response.error_code;
         if code != 0 && is_identity_retriable(code) {
+            reached(Arm::IdentityRetry);
             self.identity.failures = self.identity.failures.saturating_add(1);
             let wait = backoff(self.config.retry_backoff, self.identity.failures, &mut self.random);
             self.identity.not_before = now + wait;
             return Ok(());
         }
         if code != 0 {
+            reached(Arm::IdentityRefused);
             self.end(code, "the brokers give no producer id, which idempotence needs", now);
             return Ok(());
         }
         if response.producer_id < 0 || response.producer_epoch < 0 {
+            reached(Arm::IdentityInvalid);
             return Err(Error::new(Code::UNREACHABLE, "the broker sent a producer id that is none"));
         }
         let identity = ProducerIdentity { id: response.producer_id, epoch: response.producer_epoch };
+        reached(Arm::IdentityGiven);
         self.identity.adopt(identity, self.config.first_sequence.max(0));
         for number in self.all_partitions() {
             if self.partitions.get(number.0 as usize).is_some_and(|partition| partition.is_busy) {

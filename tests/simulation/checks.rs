@@ -139,7 +139,9 @@ impl World {
     pub(crate) fn has_lawful_end(&self) -> bool {
         let status = self.network().visit(|engine| engine.status()).filter(|status| status.fatal);
         status.is_some_and(|status| {
-            let was_answered = self.cluster.counts().contains_key(&format!("answered {}", status.broker_code));
+            let answers = ["answered", "InitProducerId answered"];
+            let names = answers.map(|answer| format!("{answer} {}", status.broker_code));
+            let was_answered = names.iter().any(|name| self.cluster.counts().contains_key(name));
             matches!(status.broker_code, 31 | 35 | 49 | 53 | 90) && was_answered
         })
     }

@@ -3,6 +3,7 @@
 use crate::actor::{Actor, After, Places, Stage, Staged};
 use crate::application::{Book, Sender, Shop};
 use crate::cluster::{Cluster, NEAR_THE_WRAP, Output, Profile};
+use crate::moods;
 use crate::plan::{Kind, Plan, Reading};
 use crate::random::Random;
 use crate::report::Report;
@@ -112,6 +113,8 @@ impl World {
             plan.watch_succession();
             profile.have_heirs(&mut apart);
         }
+        let mut moods = Random::new((!seed).rotate_left(32));
+        let opening = if moods.chance(5) { moods::watch(&mut plan, &mut profile, &mut moods) } else { Vec::new() };
         if plan.engine.acks != -1 {
             // A leader that waits for nobody answers right after its own append: nothing can go wrong in between.
             profile.kinds.retain(|kind| *kind != crate::cluster::Kind::RefuseAfter);
@@ -123,7 +126,8 @@ impl World {
             profile.first_sequence = NEAR_THE_WRAP;
         }
         plan.engine.first_sequence = profile.first_sequence;
-        let cluster = Cluster::new(profile, random.fork());
+        let mut cluster = Cluster::new(profile, random.fork());
+        opening.iter().for_each(|fault| cluster.inject(fault, START));
         let addresses = cluster.addresses();
         plan.engine.bootstrap = addresses.iter().take(3).map(|(_, host, port)| (host.clone(), *port)).collect();
         let topics: Vec<String> = cluster.topics().into_iter().map(|(name, _)| name).collect();

@@ -37,6 +37,28 @@ fn a_line_is_complete_when_everything_given_out_was_written() {
 }
 
 #[test]
+fn an_offset_has_to_leave_room_for_what_comes_before_it() {
+    // Also where nothing was acknowledged: before a batch at offset 0 of a log that was made anew stands nothing.
+    let mut identity = Identity::default();
+    identity.adopt(ProducerIdentity { id: 1, epoch: 0 }, 0);
+    let acknowledged = |base_offset| {
+        let mut line = Line::default();
+        line.begin(&identity);
+        line.stamp(3).unwrap();
+        let second = line.stamp(2).unwrap();
+        line.acknowledge(second, 2, base_offset, false);
+        line
+    };
+    assert!([0, 2].iter().all(|offset| acknowledged(*offset).is_torn));
+    assert!([-1, 3, i64::MAX].iter().all(|offset| !acknowledged(*offset).is_torn));
+    let mut line = acknowledged(i64::MAX);
+    line.stamp(1).unwrap();
+    let last = line.stamp(1).unwrap();
+    line.acknowledge(last, 1, 0, false);
+    assert!(line.is_torn, "an absurd offset before");
+}
+
+#[test]
 fn backoff_doubles_up_to_its_limit_with_a_fifth_of_jitter() {
     let mut random = Random::new(7);
     let law = (Duration::from_millis(100), Duration::from_millis(1_000));

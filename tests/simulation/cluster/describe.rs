@@ -6,7 +6,9 @@ use kurier::protocol::wire::{Malformed, Reader, Writer};
 use super::Cluster;
 use super::network::{Header, Outcome};
 use super::partition::Key;
+use super::refusals::Oddity;
 use super::replica::Replica;
+use super::timers::Event;
 
 /// A producer on a partition, or why the leader does not tell.
 struct Described {
@@ -61,11 +63,32 @@ impl Cluster {
         };
         let mut topics = Vec::with_capacity(asked.len());
         for (name, indexes) in asked {
-            let described = indexes.iter().map(|index| self.describe(node, &name, *index)).collect();
+            let mut described: Vec<Described> =
+                indexes.iter().map(|index| self.describe(node, &name, *index)).collect();
+            if described.iter().any(|one| !one.producers.is_empty()) {
+                self.twist(&name, &mut described);
+            }
             topics.push((name, described));
         }
         let throttle_ms = self.throttle(node, true);
         Outcome::Answer(header.frame(|writer| encode(&topics, throttle_ms, writer)))
+    }
+
+    /// Something odd about the answer, if a fault says so.
+    fn twist(&mut self, name: &str, described: &mut Vec<Described>) {
+        let Some(oddity) = self.refusals.oddities.pop() else { return };
+        self.count(&format!("DescribeProducers: {oddity:?}"));
+        match oddity {
+            Oddity::LeftOut => described.clear(),
+            Oddity::LaterEpoch => {
+                let producers = described.iter_mut().flat_map(|one| &mut one.producers);
+                producers.for_each(|(_, epoch, ..)| *epoch += 1);
+            }
+            Oddity::Anew => {
+                self.delete_topic(name);
+                self.timers.set(self.now, Event::CreateTopic { name: name.to_owned() }, None);
+            }
+        }
     }
 
     fn describe(&mut self, node: i32, name: &str, index: i32) -> Described {

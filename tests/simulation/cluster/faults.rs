@@ -9,6 +9,7 @@ use crate::random::Random;
 use super::Cluster;
 use super::broker::Point;
 use super::lies::Lie;
+use super::refusals::{Oddity, When};
 use super::versions::{RELEASES, Release};
 
 /// Something that goes wrong now.
@@ -139,6 +140,16 @@ pub(crate) enum Fault {
         after: bool,
         times: u32,
     },
+    /// One error after the other for a partition.
+    Series {
+        topic: String,
+        partition: i32,
+        errors: Vec<(i16, When)>,
+    },
+    /// An answer says of its first batch that it is too large, and of the others that the producer is at its end.
+    LastWords {
+        fatal: i16,
+    },
     RefuseInit {
         code: i16,
         times: u32,
@@ -147,6 +158,7 @@ pub(crate) enum Fault {
         code: i16,
         times: u32,
     },
+    Oddity(Oddity),
     RefuseMetadata {
         times: u32,
     },
@@ -199,10 +211,14 @@ pub(crate) enum Kind {
     RefuseTopic,
     Throttle,
     Lie,
+    /// The rest only where a seed is about them: `moods.rs`.
+    Series,
+    LastWords,
+    Oddity,
 }
 
 impl Kind {
-    /// Each with the percentage of the seeds in which it may happen.
+    /// Of the swarm, each with the percentage of the seeds in which it may happen.
     pub(crate) const ALL: [(Self, u64); 28] = [
         (Self::Crash, 40),
         (Self::CrashAt, 40),
@@ -311,8 +327,23 @@ const FOR_GOOD: [i16; 16] = [
     999,
 ];
 
+/// What a partition may say one after the other: each leaves its batches in another state.
+const MOODS: [(i16, When); 11] = [
+    (code::NETWORK_EXCEPTION, When::Before),
+    (code::OUT_OF_ORDER_SEQUENCE_NUMBER, When::Before),
+    (code::INVALID_RECORD, When::Before),
+    (code::MESSAGE_TOO_LARGE, When::Before),
+    (code::MESSAGE_TOO_LARGE, When::Before),
+    (code::REQUEST_TIMED_OUT, When::After),
+    (code::NOT_ENOUGH_REPLICAS_AFTER_APPEND, When::After),
+    (code::OUT_OF_ORDER_SEQUENCE_NUMBER, When::Repeated),
+    (code::OUT_OF_ORDER_SEQUENCE_NUMBER, When::Repeated),
+    (code::DUPLICATE_SEQUENCE_NUMBER, When::Repeated),
+    (code::DUPLICATE_SEQUENCE_NUMBER, When::Repeated),
+];
+
 /// Errors after which a producer is of no use any more.
-const FATAL: [i16; 5] = [
+pub(crate) const FATAL: [i16; 5] = [
     code::CLUSTER_AUTHORIZATION_FAILED,
     code::UNSUPPORTED_VERSION,
     code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -394,6 +425,15 @@ impl Fault {
             Kind::RefuseAfter => Self::Refuse { topic, partition, code: one_of(&AFTER_APPEND), after: true, times },
             Kind::RefuseForGood => Self::Refuse { topic, partition, code: one_of(&FOR_GOOD), after: false, times },
             Kind::RefuseFatal => Self::Refuse { topic, partition, code: one_of(&FATAL), after: false, times: 1 },
+            Kind::Series => {
+                let errors = (0..random.range(2..=8)).filter_map(|_| random.pick(&MOODS).copied()).collect();
+                Self::Series { topic, partition, errors }
+            }
+            Kind::LastWords => Self::LastWords { fatal: one_of(&FATAL) },
+            Kind::Oddity => {
+                let oddities = [Oddity::LeftOut, Oddity::LaterEpoch, Oddity::Anew, Oddity::Anew];
+                Self::Oddity(*random.pick(&oddities).unwrap_or(&Oddity::LeftOut))
+            }
             Kind::RefuseInit => Self::RefuseInit { code: one_of(&INIT), times },
             Kind::RefuseDescribe => Self::RefuseDescribe { code: one_of(&DESCRIBE), times },
             Kind::RefuseMetadata => Self::RefuseMetadata { times },

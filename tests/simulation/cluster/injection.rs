@@ -3,13 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use kurier::protocol::broker_code as code;
 use kurier::time::Time;
 
 use super::Cluster;
 use super::broker::Doom;
 use super::faults::Fault;
 use super::partition::Key;
-use super::refusals::{Few, Refusal};
+use super::refusals::{Few, Refusal, When};
 use super::replica::Role;
 use super::timers::Event;
 use super::versions::Release;
@@ -50,13 +51,19 @@ impl Cluster {
             | Fault::Recreate { .. }
             | Fault::AddPartitions { .. }
             | Fault::Storage { .. } => self.befall_topic(fault),
-            Fault::Refuse { topic, partition, code, after, times } => self.refusals.produce.push(Refusal {
-                topic: topic.clone(),
-                partition: *partition,
-                code: *code,
-                after: *after,
-                left: *times,
-            }),
+            Fault::Refuse { topic, partition, code, after, times } => {
+                let when = match (*code, *after) {
+                    (code::DUPLICATE_SEQUENCE_NUMBER, _) => When::Repeated,
+                    (_, true) => When::After,
+                    (_, false) => When::Before,
+                };
+                self.refuse(topic, *partition, *code, when, *times);
+            }
+            Fault::Series { topic, partition, errors } => {
+                errors.iter().for_each(|(code, when)| self.refuse(topic, *partition, *code, *when, 1));
+            }
+            Fault::LastWords { fatal } => self.refusals.last_words = Some(*fatal),
+            Fault::Oddity(oddity) => self.refusals.oddities.push(*oddity),
             Fault::RefuseInit { code, times } => self.refusals.init = Few { code: *code, left: *times },
             Fault::RefuseDescribe { code, times } => self.refusals.describe = Few { code: *code, left: *times },
             Fault::RefuseMetadata { times } => self.refusals.metadata = Few { code: 129, left: *times },
@@ -64,6 +71,11 @@ impl Cluster {
                 self.refusals.metadata_topics.push((topic.clone(), Few { code: *code, left: *times }));
             }
         }
+    }
+
+    fn refuse(&mut self, topic: &str, partition: i32, code: i16, when: When, times: u32) {
+        let topic = topic.to_owned();
+        self.refusals.produce.push(Refusal { topic, partition, code, when, left: times });
     }
 
     fn befall_broker(&mut self, fault: &Fault) {
@@ -218,7 +230,7 @@ impl Cluster {
         let replica = self.partitions.get_mut(&key).and_then(|partition| partition.replica_mut(leader));
         let Some(replica) = replica else { return };
         replica.offline_until = until;
-        self.refuse_waiting(key, leader, kurier::protocol::broker_code::KAFKA_STORAGE_ERROR);
+        self.refuse_waiting(key, leader, code::KAFKA_STORAGE_ERROR);
         self.timers.set(until, Event::Repair { key, node: leader }, None);
         let delay = self.random.millis(1..=500);
         self.timers.set(self.now + delay, Event::Replace { key, node: leader }, None);

@@ -31,10 +31,11 @@ use kurier::time::Time;
 
 use crate::random::Random;
 
-pub(crate) use faults::{Fault, Kind};
+pub(crate) use faults::{FATAL, Fault, Kind};
 pub(crate) use network::Output;
 pub(crate) use profile::{NEAR_THE_WRAP, Profile};
 pub(crate) use stored::Stored;
+pub(crate) use versions::RELEASES;
 
 use broker::Broker;
 use controller::Controller;

@@ -14,6 +14,7 @@ use super::broker::Point;
 use super::network::{Header, Outcome};
 use super::partition::Key;
 use super::producers::{Check, Identity, sequence_after};
+use super::refusals::When;
 use super::replica::{Batch, Entry, Replica, Waiting};
 use super::tickets::{Slot, Ticket};
 use super::timers::Event;
@@ -45,14 +46,18 @@ impl Cluster {
         let number = self.tickets_drawn;
         let mut ticket =
             Ticket { node, connection, header: *header, topics: Vec::new(), slots: Vec::with_capacity(4), alarm: None };
+        let last_words = self.refusals.last_words.take_if(|_| is_wide(&request));
         for topic in &request.topics {
             let name = self.name_of(node, header.version, topic.name, topic.topic_id);
             for (index, records) in &topic.partitions {
                 let (records, version, acks) = (records.unwrap_or_default(), header.version, request.acks);
-                let (mut response, waits_for) = match &name {
+                let told =
+                    last_words.map(|fatal| if ticket.slots.is_empty() { code::MESSAGE_TOO_LARGE } else { fatal });
+                let (mut response, waits_for) = match (&name, told) {
+                    (_, Some(told)) => refuse(told),
                     _ if !matches!(acks, -1..=1) => refuse(code::INVALID_REQUIRED_ACKS),
-                    None => refuse(code::UNKNOWN_TOPIC_ID),
-                    Some(topic) => self.arrive(&Arrival { node, version, acks, topic, index: *index, records }),
+                    (None, _) => refuse(code::UNKNOWN_TOPIC_ID),
+                    (Some(topic), _) => self.arrive(&Arrival { node, version, acks, topic, index: *index, records }),
                 };
                 response.index = *index;
                 let waits_for = waits_for.filter(|_| request.acks == -1);
@@ -134,7 +139,7 @@ impl Cluster {
         if usize::try_from(arrival.index).is_ok_and(|index| index >= topic.partitions.len()) || arrival.index < 0 {
             return refuse(code::UNKNOWN_TOPIC_OR_PARTITION);
         }
-        if let Some(refusal) = self.refusals.take(arrival.topic, arrival.index, false, |refused| {
+        if let Some(refusal) = self.refusals.take(arrival.topic, arrival.index, When::Before, |refused| {
             is_possible(self.partitions.get(&key).and_then(|one| one.replica(arrival.node)), refused, arrival.records)
         }) {
             return self.refusals.verdict(refusal, arrival.records, &mut self.random);
@@ -143,7 +148,7 @@ impl Cluster {
         // A leader that waits for nobody answers right after its own append: nothing goes wrong in between.
         if verdict.0.error_code == 0
             && arrival.acks == -1
-            && let Some(error_code) = self.refusals.take(arrival.topic, arrival.index, true, |_| true)
+            && let Some(error_code) = self.refusals.take(arrival.topic, arrival.index, When::After, |_| true)
         {
             self.count("refused after the append");
             return refuse(error_code);
@@ -187,8 +192,10 @@ impl Cluster {
                 // The largest timestamp is what Kafka answers as the append time then, whatever the topic's type.
                 let is_committed = old.last_offset < replica.high_watermark;
                 self.count("repeats recognized");
-                if is_committed && self.refusals.take_duplicate(arrival.topic, arrival.index) {
-                    return refuse(code::DUPLICATE_SEQUENCE_NUMBER);
+                // That it is a repeat is no answer before it is replicated.
+                let fits = |refused: i16| is_committed || refused != code::DUPLICATE_SEQUENCE_NUMBER;
+                if let Some(refused) = self.refusals.take(arrival.topic, arrival.index, When::Repeated, fits) {
+                    return refuse(refused);
                 }
                 let response = ProducePartitionResponse {
                     base_offset: old.base_offset,
@@ -228,6 +235,13 @@ impl Cluster {
         }
         self.raise_watermark(key, node);
     }
+}
+
+/// Has it batches of several partitions, the first one with several records?
+fn is_wide(request: &ProduceRequest<'_>) -> bool {
+    let mut all = request.topics.iter().flat_map(|topic| &topic.partitions);
+    let first = all.next().and_then(|(_, records)| batch_header::batches((*records)?).next());
+    all.next().is_some() && first.is_some_and(|batch| batch.is_ok_and(|batch| batch.header.records_count > 1))
 }
 
 /// Followers that were not behind are from now on.

@@ -8,14 +8,35 @@ use crate::random::Random;
 
 use super::partition::Key;
 
+/// Which batches an error is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Any, and they are not appended.
+    Before,
+    /// Those that are appended all the same.
+    After,
+    /// Those that the broker knows again.
+    Repeated,
+}
+
+/// What is odd about an answer to DescribeProducers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    /// It leaves the partition out.
+    LeftOut,
+    /// It has a later epoch than any that was given: somebody else uses the producer id.
+    LaterEpoch,
+    /// It is true, and right after it the topic is made anew.
+    Anew,
+}
+
 /// The next `left` batches of a partition get this error.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) code: i16,
-    /// The batch is appended all the same.
-    pub(crate) after: bool,
+    pub(crate) when: When,
     pub(crate) left: u32,
 }
 
@@ -38,7 +59,10 @@ impl Few {
 pub(crate) struct Refusals {
     pub(crate) produce: Vec<Refusal>,
     pub(crate) init: Few,
+    /// What all but the first batch of a request are told; the first one is too large.
+    pub(crate) last_words: Option<i16>,
     pub(crate) describe: Few,
+    pub(crate) oddities: Vec<Oddity>,
     /// REBOOTSTRAP_REQUIRED, where the version has a place for it.
     pub(crate) metadata: Few,
     pub(crate) metadata_topics: Vec<(String, Few)>,
@@ -46,27 +70,17 @@ pub(crate) struct Refusals {
 
 impl Refusals {
     /// The next error for a batch of this partition, if `fits` agrees.
-    pub(crate) fn take(&mut self, topic: &str, partition: i32, after: bool, fits: impl Fn(i16) -> bool) -> Option<i16> {
+    pub(crate) fn take(&mut self, topic: &str, partition: i32, when: When, fits: impl Fn(i16) -> bool) -> Option<i16> {
         if self.produce.is_empty() {
             return None;
         }
-        let meant = |one: &&mut Refusal| one.after == after && one.partition == partition && one.topic == topic;
+        let meant = |one: &&mut Refusal| one.when == when && one.partition == partition && one.topic == topic;
         let mut able = self.produce.iter_mut().filter(meant);
-        let found = able.find(|one| one.left > 0 && one.code != code::DUPLICATE_SEQUENCE_NUMBER && fits(one.code))?;
+        let found = able.find(|one| one.left > 0 && fits(one.code))?;
         found.left -= 1;
         let error_code = found.code;
         self.produce.retain(|one| one.left > 0);
         Some(error_code)
-    }
-
-    /// DUPLICATE_SEQUENCE_NUMBER: only where a batch is one.
-    pub(crate) fn take_duplicate(&mut self, topic: &str, partition: i32) -> bool {
-        let code = code::DUPLICATE_SEQUENCE_NUMBER;
-        let meant = |one: &&mut Refusal| one.code == code && one.partition == partition && one.topic == topic;
-        let Some(found) = self.produce.iter_mut().find(meant) else { return false };
-        found.left = found.left.saturating_sub(1);
-        self.produce.retain(|one| one.left > 0);
-        true
     }
 
     /// The answer with that error; some errors name records (KIP-467).

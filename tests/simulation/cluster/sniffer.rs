@@ -123,7 +123,7 @@ impl Sniffer {
             if let Some(lane) = self.lanes.get_mut(&key) {
                 lane.land(&flying);
                 match answer {
-                    Some(0) => lane.prove(flying.node),
+                    Some(0 | code::DUPLICATE_SEQUENCE_NUMBER) => lane.prove(flying.node),
                     Some(code::MESSAGE_TOO_LARGE) => lane.may_split(&flying),
                     _ => {}
                 }

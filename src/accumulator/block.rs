@@ -44,6 +44,8 @@ impl Touch {
 pub(crate) struct Memory {
     start: NonNull<u8>,
     capacity: usize,
+    /// A mapping of its own, which goes back to the system as it is dropped.
+    is_mapped: bool,
 }
 
 // SAFETY: `Memory` is the only owner of its bytes; they do not belong to a thread.
@@ -59,7 +61,24 @@ impl Memory {
         let layout = Layout::from_size_align(capacity, Self::ALIGN).ok().filter(|layout| layout.size() > 0)?;
         // SAFETY: the layout is not empty.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Self { start, capacity })
+        Some(Self { start, capacity, is_mapped: false })
+    }
+
+    /// As [`Self::new`], but what is dropped is the system's again, whatever else was allocated meanwhile. For many
+    /// large ones at once: an allocator that has seen large ones come and go keeps them for itself (glibc's moves its
+    /// `M_MMAP_THRESHOLD`, mallopt(3)), and one small thing behind them holds them all.
+    pub(crate) fn mapped(capacity: usize) -> Option<Self> {
+        if capacity == 0 {
+            return None;
+        }
+        let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping, wherever there is room for it.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), capacity, read_write, private, -1, 0) };
+        if start == libc::MAP_FAILED {
+            // The system has no memory, or counts mappings (vm.max_map_count): the allocator may still have some.
+            return Self::new(capacity);
+        }
+        Some(Self { start: NonNull::new(start.cast())?, capacity, is_mapped: true })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -93,7 +112,10 @@ const LINE_BYTES: usize = 64;
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if let Ok(layout) = Layout::from_size_align(self.capacity, Self::ALIGN) {
+        if self.is_mapped {
+            // SAFETY: mapped in `mapped` with this very size, and nobody else's.
+            unsafe { libc::munmap(self.start.as_ptr().cast(), self.capacity) };
+        } else if let Ok(layout) = Layout::from_size_align(self.capacity, Self::ALIGN) {
             // SAFETY: allocated in `new` with this very layout.
             unsafe { dealloc(self.start.as_ptr(), layout) }
         }

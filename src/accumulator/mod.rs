@@ -23,6 +23,8 @@ mod explored;
 mod tests;
 #[cfg(all(test, not(loom)))]
 mod tests_line;
+#[cfg(all(test, not(loom), target_os = "linux"))]
+mod tests_memory;
 
 pub use batch::{Batch, Payload};
 pub use block::NewRecord;

@@ -17,6 +17,9 @@ pub(crate) const BLOCK_OVERHEAD: usize = 256;
 pub(crate) const ENTRY_BYTES: usize = 12;
 /// Blocks of classes that are smaller than the top one.
 const SMALL: [usize; 5] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10];
+/// Blocks of the free lists from here on are mappings of their own: a burst leaves nothing behind, and a Linux that
+/// allows 65,530 mappings (vm.max_map_count) has room for 4 GB of them, where they do not lie side by side.
+const MAPPED: usize = 64 << 10;
 
 /// The capacities a block may have, smallest first. At most six, so that a class fits in 3 bits.
 #[derive(Clone, Debug)]
@@ -221,10 +224,16 @@ impl Pool {
         state.used += charge;
         drop(state);
         drop(dropped);
-        Memory::new(capacity).ok_or_else(|| {
+        self.allocate(capacity).ok_or_else(|| {
             self.state.lock().used -= charge;
             Refused::Never
         })
+    }
+
+    /// A block of one large record is the allocator's: it would pay for fresh pages with every record.
+    fn allocate(&self, capacity: usize) -> Option<Memory> {
+        let is_kept = capacity >= MAPPED && self.class_of(capacity).is_some();
+        if is_kept { Memory::mapped(capacity) } else { Memory::new(capacity) }
     }
 
     fn available(&self, state: &State) -> usize {
@@ -355,7 +364,7 @@ impl Pool {
             return None;
         }
         let warm = ticket.granted.lock().take();
-        let memory = warm.or_else(|| Memory::new(ticket.capacity()));
+        let memory = warm.or_else(|| self.allocate(ticket.capacity()));
         if memory.is_none() {
             self.state.lock().used -= ticket.need;
         }

@@ -245,7 +245,7 @@ static int is_known(const char *name, const char *value)
     }
     NUMBER(records) NUMBER(bytes) NUMBER(keys) NUMBER(headers) NUMBER(partitions) NUMBER(rate) NUMBER(linger_us)
     NUMBER(idempotent) NUMBER(threads) NUMBER(outstanding) NUMBER(buffer_mb) NUMBER(run) NUMBER(cold) NUMBER(hold)
-    NUMBER(idle_s) NUMBER(burst)
+    NUMBER(idle_s) NUMBER(quiet_s) NUMBER(burst)
     return 0;
 }
 
@@ -293,6 +293,10 @@ int main(int words, char **arguments)
     }
     if (o.hold)
         say("started");
+    if (o.quiet_s > 0) {
+        say("quiet");
+        client_read((int)o.quiet_s * 1000);
+    }
     interval_ns = o.rate > 0 ? 1e9 / o.rate : 0;
     start_ns = now_ns();
     if (o.outstanding)

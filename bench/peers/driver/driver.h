@@ -23,7 +23,7 @@ typedef struct {
     int32_t partitions;
     int spread, idempotent, outstanding, cold, hold;
     double rate; // all threads together, per second; 0: as fast as it goes
-    long linger_us, buffer_mb, idle_s;
+    long linger_us, buffer_mb, idle_s, quiet_s;
     unsigned threads;
 } options;
 

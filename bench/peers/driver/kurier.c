@@ -11,6 +11,7 @@ static kurier_producer *producer;
 static uint32_t topic;
 static kurier_header own_headers[HEADERS];
 static kurier_error error;
+static kurier_delivery deliveries[4096];
 
 static int set(kurier_config *config, const char *name, const char *value)
 {
@@ -23,6 +24,8 @@ static int set(kurier_config *config, const char *name, const char *value)
 int client_start(const options *o)
 {
     char linger_ms[32], buffer[32];
+    // Resident from the start: memory that comes later is to be the client's.
+    memset(deliveries, 0xff, sizeof deliveries);
     snprintf(linger_ms, sizeof linger_ms, "%.3f", (double)o->linger_us / 1e3);
     snprintf(buffer, sizeof buffer, "%ld", o->buffer_mb << 20);
     kurier_config *config = kurier_config_new();
@@ -80,7 +83,6 @@ int client_send(const content *contents, size_t size)
 
 int client_read(int timeout_ms)
 {
-    static kurier_delivery deliveries[4096];
     size_t size;
     kurier_code code = kurier_producer_poll(producer, timeout_ms, deliveries, 4096, &size);
     for (size_t i = 0; i < size; i++)

@@ -249,6 +249,10 @@ func main() {
 	if d.is("hold") {
 		fmt.Println("started")
 	}
+	if quiet := d.number("quiet_s"); quiet > 0 {
+		fmt.Println("quiet")
+		time.Sleep(time.Duration(quiet) * time.Second)
+	}
 	d.start = time.Now()
 	var first time.Duration
 	if d.is("outstanding") {

@@ -223,6 +223,10 @@ public final class Drive {
         if (is("hold")) {
             System.out.println("started");
         }
+        if (number("quiet_s") > 0) {
+            System.out.println("quiet");
+            Thread.sleep(number("quiet_s") * 1000);
+        }
         startNs = System.nanoTime();
         long firstNs = madeNs;
         if (is("outstanding")) {

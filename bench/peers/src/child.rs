@@ -6,9 +6,12 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::request::Failure;
+use crate::samples::{Metric, Sample};
 
 /// Whoever takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(180);
+/// Lines of a driver that are not its last.
+const WORDS: [&str; 4] = ["started", "held", "quiet", "idle"];
 
 /// What became of a driver.
 #[derive(Clone, Debug)]
@@ -17,16 +20,16 @@ pub struct Ended {
     pub line: String,
     pub cpu: Duration,
     pub peak_kb: u64,
-    /// What `watch` answered at its word.
-    pub watched: Option<f64>,
+    /// What `watch` answered at its words.
+    pub watched: Sample,
 }
 
-/// Runs a driver to its end. When it says `started`, `held` or `idle`, `watch` may look at it; after `held` its input
+/// Runs a driver to its end. When it says one of [`WORDS`], `watch` may look at it; after `held` its input
 /// is closed, which ends it.
 pub fn run(
     words: &[String],
     log: std::fs::File,
-    mut watch: impl FnMut(&str, u32) -> Option<f64>,
+    mut watch: impl FnMut(&str, u32) -> Option<(Metric, f64)>,
 ) -> Result<Ended, Failure> {
     let mut command = Command::new("setpriv");
     // It must not outlive us.
@@ -39,11 +42,11 @@ pub fn run(
         output.lines().map_while(Result::ok).take_while(|line| say.send(line.clone()).is_ok()).count()
     });
     let begin = Instant::now();
-    let (mut line, mut watched) = (String::new(), None);
+    let (mut line, mut watched) = (String::new(), Sample::new());
     let hangs = loop {
         match said.recv_timeout(LIMIT.saturating_sub(begin.elapsed())) {
-            Ok(word) if ["started", "held", "idle"].contains(&word.as_str()) => {
-                watched = watch(&word, child.id()).or(watched);
+            Ok(word) if WORDS.contains(&word.as_str()) => {
+                watched.extend(watch(&word, child.id()));
                 if word == "held" {
                     child.stdin = None;
                 }

@@ -25,6 +25,7 @@ pub struct Load {
     pub cold: bool,
     pub hold: bool,
     pub idle_s: u64,
+    pub quiet_s: u64,
     pub run: u64,
     pub buffer_mb: u64,
 }
@@ -57,6 +58,7 @@ impl Load {
         cold: false,
         hold: false,
         idle_s: 0,
+        quiet_s: 0,
         run: 1,
         buffer_mb: 64,
     };
@@ -69,7 +71,7 @@ impl Load {
     /// A driver's command line but for the program.
     pub fn words(&self, bootstrap: &str, topic: &str) -> Vec<String> {
         let Self { records, bytes, keys, headers, partitions, spread, rate, burst, linger_us, .. } = self;
-        let Self { codec, acks, threads, idle_s, run, buffer_mb, .. } = self;
+        let Self { codec, acks, threads, idle_s, quiet_s, run, buffer_mb, .. } = self;
         let [idempotent, outstanding, cold, hold] =
             [self.idempotent, self.outstanding, self.cold, self.hold].map(u8::from);
         let payload = self.payload.path(*bytes).display().to_string();
@@ -94,6 +96,7 @@ impl Load {
             format!("cold={cold}"),
             format!("hold={hold}"),
             format!("idle_s={idle_s}"),
+            format!("quiet_s={quiet_s}"),
             format!("run={run}"),
             format!("buffer_mb={buffer_mb}"),
         ]

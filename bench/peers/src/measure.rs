@@ -57,6 +57,8 @@ const GUESS: u64 = 100_000;
 const RECORDS_MAX: f64 = 200e6;
 /// While a producer is idle: when counting begins, and how long before the end it stops.
 const SETTLE: Duration = Duration::from_millis(2000);
+/// How long before the end of a quiet time memory is looked at.
+const BEFORE_END: Duration = Duration::from_millis(1000);
 /// After a run: files are deleted, collectors run.
 const PAUSE: Duration = Duration::from_millis(300);
 const WARM_MAX: usize = 12;
@@ -177,6 +179,11 @@ impl Bench {
         let words = [first, &load.words(bootstrap, topic)].concat();
         let mut before = 0.0;
         child::run(&words, log()?, |word, pid| match word {
+            "quiet" => {
+                sleep(Duration::from_secs(load.quiet_s) / 2);
+                before = child::resident_bytes(pid)?;
+                Some((Metric::Quiet, before))
+            }
             "started" => {
                 before = child::resident_bytes(pid)?;
                 None
@@ -184,7 +191,14 @@ impl Bench {
             "held" => {
                 #[allow(clippy::cast_precision_loss, reason = "a count of records")]
                 let records = load.records as f64;
-                Some((child::resident_bytes(pid)? - before) / records - encoded_bytes(load.bytes))
+                let each = (child::resident_bytes(pid)? - before) / records - encoded_bytes(load.bytes);
+                // What a client does with records that it holds is to be in the peak.
+                sleep(Duration::from_secs(load.idle_s));
+                Some((Metric::Memory, each))
+            }
+            _ if load.quiet_s > 0 => {
+                sleep(Duration::from_secs(load.idle_s) - BEFORE_END);
+                Some((Metric::Kept, child::resident_bytes(pid)? / before))
             }
             _ => wakeups(pid, Duration::from_secs(load.idle_s)),
         })
@@ -192,12 +206,12 @@ impl Bench {
 }
 
 /// Counted by the kernel, while nobody wants anything of the process.
-fn wakeups(pid: u32, idle: Duration) -> Option<f64> {
+fn wakeups(pid: u32, idle: Duration) -> Option<(Metric, f64)> {
     let while_counted = idle.saturating_sub(2 * SETTLE);
     sleep(SETTLE);
     let before = child::voluntary_switches(pid)?;
     sleep(while_counted);
-    Some((child::voluntary_switches(pid)? - before) / while_counted.as_secs_f64())
+    Some((Metric::Wakeups, (child::voluntary_switches(pid)? - before) / while_counted.as_secs_f64()))
 }
 
 /// Of a record without a key, in the middle of a batch.
@@ -220,20 +234,15 @@ fn sample(load: &Load, ended: &Ended) -> Sample {
     let field = |name: &str| -> Option<f64> {
         ended.line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?.parse().ok()
     };
-    let mut sample = Sample::new();
+    let mut sample = ended.watched.clone();
     let mut put = |metric, value: Option<f64>| value.map(|value| sample.insert(metric, value));
     put(Metric::Peak, Some(ended.peak_kb as f64 * 1024.0));
-    if load.hold {
-        put(Metric::Memory, ended.watched);
+    if load.hold || load.idle_s > 0 {
         return sample;
     }
     let records = field("records").unwrap_or(load.records as f64);
     if load.cold {
         put(Metric::First, field("first_us"));
-        return sample;
-    }
-    if load.idle_s > 0 {
-        put(Metric::Wakeups, ended.watched);
         return sample;
     }
     if load.outstanding || load.rate > 0 {

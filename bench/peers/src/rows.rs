@@ -45,7 +45,7 @@ pub enum Bound {
 }
 
 use Bound::{AtLeast, AtMost};
-use Metric::{Cpu, First, Memory, P50, P99, Requests, Throughput, Wakeups};
+use Metric::{Cpu, First, Kept, Memory, P50, P99, Peak, Requests, Throughput, Wakeups};
 
 const KURIER: Peer = Peer::Client(Client::Kurier);
 const LIBRDKAFKA: Peer = Peer::Client(Client::Librdkafka);
@@ -72,7 +72,7 @@ fn row(name: &'static str, title: &'static str, sink: Kind, entries: Vec<Entry>,
 
 /// All of them, in the order of the table of targets.
 pub fn all() -> Vec<Row> {
-    [throughput(), brokers(), threads(), shapes(), latencies(), codecs()].concat()
+    [throughput(), brokers(), threads(), shapes(), memory(), latencies(), codecs()].concat()
 }
 
 fn throughput() -> Vec<Row> {
@@ -187,7 +187,6 @@ fn shapes() -> Vec<Row> {
     let many = Load { partitions: 1000, spread: "round", rate: 20_000, burst: 20, idempotent: false, ..Load::PLAIN };
     let far = Load { partitions: 1, ..Load::PLAIN };
     let plain_far = Load { idempotent: false, ..far.clone() };
-    let queued = Load { records: 1_000_000, buffer_mb: 512, hold: true, ..Load::PLAIN };
     let idle = Load { records: 1000, idle_s: 10, ..Load::PLAIN };
     let far_entries = vec![
         named(KURIER, &far),
@@ -218,16 +217,6 @@ fn shapes() -> Vec<Row> {
                 ],
             )
         },
-        Row {
-            commands: &["delay produce 100s"],
-            ..row(
-                "memory",
-                "memory beyond the encoded bytes, a million queued records of 100 B",
-                Kind::Embedded,
-                entries(&[KURIER, LIBRDKAFKA, FRANZ], &queued),
-                &[absolute(Memory, AtMost(16.0))],
-            )
-        },
         row(
             "idle",
             "a producer that has nothing to do",
@@ -235,6 +224,56 @@ fn shapes() -> Vec<Row> {
             entries(&[KURIER, LIBRDKAFKA, FRANZ, JAVA], &idle),
             &[absolute(Wakeups, AtMost(0.0))],
         ),
+    ]
+}
+
+fn memory() -> Vec<Row> {
+    let queued = Load { records: 1_000_000, buffer_mb: 512, hold: true, ..Load::PLAIN };
+    let quiet = Load { records: 10_000, partitions: 10_000, spread: "round", ..Load::PLAIN };
+    let quiet_held = Load { hold: true, idle_s: 2, ..quiet.clone() };
+    // More than fits; who is slow to send sees less of it queued, as the peak tells.
+    let burst = Load { records: 6_000_000, buffer_mb: 512, quiet_s: 4, idle_s: 13, ..Load::PLAIN };
+    let three = [KURIER, LIBRDKAFKA, FRANZ];
+    let absolute = |metric, bound| Target { metric, of: "kurier", against: None, bound };
+    let small = [absolute(Peak, AtMost(64e6))];
+    vec![
+        Row {
+            commands: &["delay produce 100s"],
+            ..row(
+                "memory",
+                "memory beyond the encoded bytes, a million queued records of 100 B",
+                Kind::Embedded,
+                entries(&three, &queued),
+                &[absolute(Memory, AtMost(16.0))],
+            )
+        },
+        row(
+            "quiet-partitions",
+            "10,000 partitions, a record to each",
+            Kind::Embedded,
+            entries(&[KURIER, LIBRDKAFKA, FRANZ, JAVA], &quiet),
+            &small,
+        ),
+        Row {
+            commands: &["delay produce 100s"],
+            ..row(
+                "quiet-partitions-held",
+                "10,000 partitions, a record to each, none acknowledged",
+                Kind::Embedded,
+                entries(&three, &quiet_held),
+                &small,
+            )
+        },
+        Row {
+            commands: &["delay produce 50ms"],
+            ..row(
+                "burst",
+                "resident set 12 s after a burst of 6,000,000 records into at most 512 MB, answers 50 ms later",
+                Kind::Embedded,
+                entries(&three, &burst),
+                &[absolute(Kept, AtMost(1.1))],
+            )
+        },
     ]
 }
 

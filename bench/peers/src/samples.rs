@@ -24,12 +24,16 @@ pub enum Metric {
     Requests,
     /// Resident bytes per queued record, beyond its encoded ones.
     Memory,
+    /// Resident bytes of a producer that has sent one record.
+    Quiet,
+    /// Resident bytes some time after a burst, in those of before.
+    Kept,
     /// Voluntary context switches per second, while there is nothing to do.
     Wakeups,
 }
 
 impl Metric {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Throughput,
         Self::Cpu,
         Self::SinkCpu,
@@ -41,6 +45,8 @@ impl Metric {
         Self::Requests,
         Self::Memory,
         Self::Wakeups,
+        Self::Quiet,
+        Self::Kept,
         Self::Peak,
     ];
     pub const LATENCIES: [Self; 4] = [Self::P50, Self::P99, Self::P999, Self::Max];
@@ -59,6 +65,8 @@ impl Metric {
             Self::Requests => "requests per 1000 records",
             Self::Memory => "bytes/record beyond encoded",
             Self::Wakeups => "wake-ups/s",
+            Self::Quiet => "resident before",
+            Self::Kept => "resident after, in those of before",
         }
     }
 
@@ -70,6 +78,8 @@ impl Metric {
             Self::Cpu | Self::SinkCpu if value >= 1e4 => format!("{:.1} µs", value / 1e3),
             Self::Cpu | Self::SinkCpu => format!("{value:.0} ns"),
             Self::Peak => format!("{:.0} MB", value / 1e6),
+            Self::Quiet => format!("{:.1} MB", value / 1e6),
+            Self::Kept => format!("{value:.2} ×"),
             Self::P50 | Self::P99 | Self::P999 | Self::Max | Self::First if value >= 1e6 => {
                 format!("{:.2} s", value / 1e6)
             }

@@ -45,6 +45,7 @@ pub(crate) struct Memory {
     start: NonNull<u8>,
     capacity: usize,
     /// A mapping of its own, which goes back to the system as it is dropped.
+    #[cfg(unix)]
     is_mapped: bool,
 }
 
@@ -61,12 +62,18 @@ impl Memory {
         let layout = Layout::from_size_align(capacity, Self::ALIGN).ok().filter(|layout| layout.size() > 0)?;
         // SAFETY: the layout is not empty.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Self { start, capacity, is_mapped: false })
+        Some(Self {
+            start,
+            capacity,
+            #[cfg(unix)]
+            is_mapped: false,
+        })
     }
 
     /// As [`Self::new`], but what is dropped is the system's again, whatever else was allocated meanwhile. For many
     /// large ones at once: an allocator that has seen large ones come and go keeps them for itself (glibc's moves its
     /// `M_MMAP_THRESHOLD`, mallopt(3)), and one small thing behind them holds them all.
+    #[cfg(unix)]
     pub(crate) fn mapped(capacity: usize) -> Option<Self> {
         if capacity == 0 {
             return None;
@@ -79,6 +86,12 @@ impl Memory {
             return Self::new(capacity);
         }
         Some(Self { start: NonNull::new(start.cast())?, capacity, is_mapped: true })
+    }
+
+    /// Elsewhere it is for the allocator to say.
+    #[cfg(not(unix))]
+    pub(crate) fn mapped(capacity: usize) -> Option<Self> {
+        Self::new(capacity)
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -112,10 +125,13 @@ const LINE_BYTES: usize = 64;
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        #[cfg(unix)]
         if self.is_mapped {
             // SAFETY: mapped in `mapped` with this very size, and nobody else's.
             unsafe { libc::munmap(self.start.as_ptr().cast(), self.capacity) };
-        } else if let Ok(layout) = Layout::from_size_align(self.capacity, Self::ALIGN) {
+            return;
+        }
+        if let Ok(layout) = Layout::from_size_align(self.capacity, Self::ALIGN) {
             // SAFETY: allocated in `new` with this very layout.
             unsafe { dealloc(self.start.as_ptr(), layout) }
         }

@@ -3,7 +3,7 @@
 //! Charged by block when it is taken, so no counter shared by all threads is touched per record. A part of the limit
 //! (the *reserve*) is kept from appenders: what is encoded anew for the wire (compressed, or split) comes out of it.
 
-use super::block::Memory;
+use super::memory::Memory;
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use crate::sync::{Condvar, Mutex};

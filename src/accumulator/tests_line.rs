@@ -35,7 +35,7 @@ fn now() -> Time {
 }
 
 /// Takes all memory that appenders may have.
-fn fill(house: &Accumulator) -> Vec<block::Memory> {
+fn fill(house: &Accumulator) -> Vec<super::memory::Memory> {
     std::iter::from_fn(|| house.pool.take_exact(SMALL).ok()).collect()
 }
 

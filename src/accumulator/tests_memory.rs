@@ -1,6 +1,6 @@
 //! Memory goes back to the system, not only to the allocator.
 
-use super::block::Memory;
+use super::memory::Memory;
 use super::pool::{Classes, Pool};
 use std::ops::Range;
 

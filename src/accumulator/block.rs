@@ -308,10 +308,22 @@ impl Place {
         Self::at(0, record, record.timestamp_ms, 0)
     }
 
+    /// The place of the record behind it.
+    #[inline(always)]
+    pub(crate) fn next(self, record: &NewRecord<'_>, base_timestamp_ms: i64) -> Self {
+        Self::at(self.records_end(), record, base_timestamp_ms, self.index + 1)
+    }
+
+    /// Where the next record would begin.
+    #[inline(always)]
+    pub(crate) fn records_end(self) -> usize {
+        self.offset + self.bytes
+    }
+
     /// Where record and entries would meet: the least capacity of a block that has this place.
     #[inline(always)]
     pub(crate) fn end(self) -> usize {
-        self.offset + self.bytes + ENTRY_BYTES * (self.index as usize + 1)
+        self.records_end() + ENTRY_BYTES * (self.index as usize + 1)
     }
 }
 

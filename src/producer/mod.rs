@@ -19,6 +19,7 @@ pub mod config;
 mod life;
 pub mod partitioner;
 mod receive;
+mod runs;
 mod send;
 pub mod serializer;
 pub mod settings;
@@ -33,6 +34,7 @@ pub use callback::inside_callback;
 pub use config::{Config, DeliveryCallback};
 pub use life::Producer;
 pub use partitioner::Partitioner;
+pub use runs::Runs;
 pub use serializer::Serializer;
 pub use timeout::{Deadline, Timeout};
 

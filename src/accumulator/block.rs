@@ -6,8 +6,8 @@
 #![expect(unsafe_code, reason = "the memory that writers share is raw")]
 
 use super::pool::{ENTRY_BYTES, Pool};
-use crate::protocol::record::{self, RecordBody, body_bytes, clamp_delta, framed_bytes};
-use crate::protocol::varint::varlong_len;
+use crate::protocol::record::{self, RecordBody, clamp_delta, framed_bytes};
+use crate::protocol::varint::{varint_len, varlong_len};
 use crate::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use crate::time::Time;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -223,7 +223,7 @@ impl Block {
         let Some(memory) = &self.memory else { return };
         debug_assert!(place.end() <= memory.capacity);
         let mut delta = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
-        if varlong_len(delta) != place.delta_bytes {
+        if delta != place.delta_ms {
             // The word came round to the same value, 65,536 batches later, with another base.
             delta = clamp_delta(delta, place.delta_bytes);
         }
@@ -290,28 +290,35 @@ pub(crate) struct Place {
     /// What the record's length field says.
     body_bytes: usize,
     pub(crate) index: u32,
-    pub(crate) delta_bytes: usize,
+    delta_ms: i64,
+    delta_bytes: usize,
+    index_bytes: usize,
 }
 
 impl Place {
     /// The place of a record as number `index` at `offset` in a block with this base.
     #[inline(always)]
     pub(crate) fn at(offset: usize, record: &NewRecord<'_>, base_timestamp_ms: i64, index: u32) -> Self {
-        let delta = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
-        let body_bytes = body_bytes(record.fixed_bytes, delta, index);
-        Self { offset, bytes: framed_bytes(body_bytes), body_bytes, index, delta_bytes: varlong_len(delta) }
+        let delta_ms = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
+        let (delta_bytes, index_bytes) = (varlong_len(delta_ms), varint_len(index as i32));
+        let body_bytes = record.fixed_bytes.saturating_add(delta_bytes + index_bytes);
+        Self { offset, bytes: framed_bytes(body_bytes), body_bytes, index, delta_ms, delta_bytes, index_bytes }
+    }
+
+    /// The place of the record behind it, whose index is as wide.
+    #[inline(always)]
+    pub(crate) fn next(self, record: &NewRecord<'_>, base_timestamp_ms: i64) -> Self {
+        let delta_ms = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
+        let delta_bytes = if delta_ms == self.delta_ms { self.delta_bytes } else { varlong_len(delta_ms) };
+        let body_bytes = record.fixed_bytes.saturating_add(delta_bytes + self.index_bytes);
+        let (offset, index) = (self.records_end(), self.index + 1);
+        Self { offset, bytes: framed_bytes(body_bytes), body_bytes, index, delta_ms, delta_bytes, ..self }
     }
 
     /// The place of a block's first record, which makes the base.
     #[inline(always)]
     pub(crate) fn first(record: &NewRecord<'_>) -> Self {
         Self::at(0, record, record.timestamp_ms, 0)
-    }
-
-    /// The place of the record behind it.
-    #[inline(always)]
-    pub(crate) fn next(self, record: &NewRecord<'_>, base_timestamp_ms: i64) -> Self {
-        Self::at(self.records_end(), record, base_timestamp_ms, self.index + 1)
     }
 
     /// Where the next record would begin.

@@ -38,6 +38,8 @@ pub use runs::Runs;
 pub use serializer::Serializer;
 pub use timeout::{Deadline, Timeout};
 
+use crate::protocol::record::RecordBody;
+
 /// A record to send, borrowed: it is copied before `send` returns.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Record<'a> {
@@ -57,4 +59,11 @@ pub struct Record<'a> {
     pub opaque: u64,
     /// No delivery on success.
     pub quiet: bool,
+}
+
+impl<'a> Record<'a> {
+    #[inline(always)]
+    fn body(&self) -> RecordBody<'a> {
+        RecordBody { key: self.key, value: self.value, headers: self.headers }
+    }
 }

@@ -4,7 +4,7 @@ use super::Record;
 use super::life::Producer;
 use super::timeout::Deadline;
 use super::topics::Topic;
-use crate::accumulator::{Partition, QUIET, Run};
+use crate::accumulator::{NewRecord, Partition, QUIET, Run};
 use crate::code::Code;
 use std::sync::Arc;
 
@@ -52,7 +52,9 @@ impl<'r> Runs<'_, 'r> {
             Some(last) if last.topic.id == record.topic => last.topic,
             _ => producer.topics.get(record.topic)?,
         };
-        let new = producer.check(record, record.opaque, if record.quiet { QUIET } else { 0 }, || self.now_ms)?;
+        let flags = if record.quiet { QUIET } else { 0 };
+        let new = NewRecord::new(record.body(), record.timestamp_ms.unwrap_or(self.now_ms), record.opaque, flags);
+        producer.check(record, &new)?;
         if topic.count() == 0 {
             self.append()?;
             producer.wait_for_metadata(topic, &mut self.deadline)?;

@@ -9,7 +9,6 @@ use super::{Delivery, Record};
 use crate::accumulator::{NewRecord, Partition, QUIET, Stall, WAITER};
 use crate::code::{Code, Error, Outcome};
 use crate::engine::TopicNumber;
-use crate::protocol::record::RecordBody;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +169,9 @@ impl Producer {
     fn accept(&self, record: &Record<'_>, mut deadline: Deadline, opaque: u64, flags: u8) -> Result<(), Code> {
         self.check_send(&mut deadline)?;
         let topic = self.topics.get(record.topic)?;
-        let new = self.check(record, opaque, flags, || self.network.clock.wall_ms())?;
+        let timestamp_ms = record.timestamp_ms.unwrap_or_else(|| self.network.clock.wall_ms());
+        let new = NewRecord::new(record.body(), timestamp_ms, opaque, flags);
+        self.check(record, &new)?;
         if topic.count() == 0 {
             self.wait_for_metadata(topic, &mut deadline)?;
         }
@@ -198,26 +199,16 @@ impl Producer {
         Ok(())
     }
 
-    /// Whether a record can be accepted. `now_ms` is its timestamp if it has none.
+    /// Whether a record can be accepted.
     #[inline(always)]
-    pub(super) fn check<'a>(
-        &self,
-        record: &Record<'a>,
-        opaque: u64,
-        flags: u8,
-        now_ms: impl FnOnce() -> i64,
-    ) -> Result<NewRecord<'a>, Code> {
-        let timestamp_ms = match record.timestamp_ms {
-            Some(timestamp_ms) if timestamp_ms < 0 => return Err(Code::INVALID_ARGUMENT),
-            Some(timestamp_ms) => timestamp_ms,
-            None => now_ms(),
-        };
-        let body = RecordBody { key: record.key, value: record.value, headers: record.headers };
-        let new = NewRecord::new(body, timestamp_ms, opaque, flags);
+    pub(super) fn check(&self, record: &Record<'_>, new: &NewRecord<'_>) -> Result<(), Code> {
+        if record.timestamp_ms.is_some_and(i64::is_negative) {
+            return Err(Code::INVALID_ARGUMENT);
+        }
         if !new.is_at_most(self.record_bytes_max) {
             return Err(if self.is_closed() { Code::CLOSED } else { Code::RECORD_TOO_LARGE });
         }
-        Ok(new)
+        Ok(())
     }
 
     /// A record's partition; true: it is the sticky one.

@@ -45,11 +45,9 @@ fn send(house: &Accumulator, partition: &Partition, opaque: u64, bytes: usize) -
 /// A run, its opaques one after the other.
 fn send_run(house: &Accumulator, partition: &Partition, opaques: std::ops::Range<u64>, bytes: usize) -> u64 {
     let values: Vec<_> = opaques.clone().map(|opaque| vec![opaque as u8; bytes]).collect();
-    let new = |(opaque, value): (u64, &'_ Vec<u8>)| {
-        let body = RecordBody { key: None, value: Some(value.as_slice()), headers: &[] };
-        NewRecord::new(body, 1_000 + opaque as i64, opaque, 0)
-    };
-    let records: Vec<_> = opaques.zip(&values).map(new).collect();
+    let bodies = values.iter().map(|value| RecordBody { key: None, value: Some(value), headers: &[] });
+    let records: Vec<_> =
+        opaques.zip(bodies).map(|(opaque, body)| NewRecord::new(body, 1_000 + opaque as i64, opaque, 0)).collect();
     let mut accepted = 0;
     while accepted < records.len() {
         match house.append_run(partition, &records[accepted..], false, &|| Time(1)) {

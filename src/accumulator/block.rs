@@ -6,11 +6,13 @@
 #![expect(unsafe_code, reason = "the memory that writers share is raw")]
 
 use super::pool::{ENTRY_BYTES, Pool};
+use super::run::RUN_RECORDS;
 use crate::protocol::record::{self, RecordBody, clamp_delta, framed_bytes};
 use crate::protocol::varint::{varint_len, varlong_len};
 use crate::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use crate::time::Time;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -138,6 +140,51 @@ impl<'a> NewRecord<'a> {
     pub fn is_at_most(&self, bytes_max: usize) -> bool {
         // Length, delta and index of a first record take at most 5 + 1 + 1 bytes: it seldom has to be known better.
         self.fixed_bytes < bytes_max.saturating_sub(8) || self.bytes() <= bytes_max
+    }
+}
+
+/// Records gathered for one partition.
+pub struct Run<'a> {
+    records: [MaybeUninit<NewRecord<'a>>; RUN_RECORDS],
+    count: usize,
+}
+
+impl Default for Run<'_> {
+    #[inline(always)]
+    fn default() -> Self {
+        Self { records: [const { MaybeUninit::uninit() }; RUN_RECORDS], count: 0 }
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Nothing more can be added.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.count == RUN_RECORDS
+    }
+
+    /// One more, if it is not full.
+    #[inline(always)]
+    pub fn push(&mut self, record: NewRecord<'a>) {
+        if let Some(place) = self.records.get_mut(self.count) {
+            place.write(record);
+            self.count += 1;
+        }
+    }
+
+    /// In the order of the pushes.
+    #[inline(always)]
+    #[must_use]
+    pub fn records(&self) -> &[NewRecord<'a>] {
+        // SAFETY: the first `count` were written.
+        unsafe { std::slice::from_raw_parts(self.records.as_ptr().cast(), self.count) }
+    }
+
+    /// Empty again.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.count = 0;
     }
 }
 

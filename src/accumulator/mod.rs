@@ -1,9 +1,9 @@
 //! Records into batches: append in place, queues by partition, and the memory that all of it lives in.
 //!
-//! Five lines tell it: `append` reserves a span in the partition's open batch with one compare-exchange, for a record or
-//! for a run of them, and encodes them there; the batch is *sealed* when it is full, lingered or wanted; it is *closed*
-//! when its last writer is out; its partition goes on the list of the network thread that leads it; that thread
-//! *collects* it. Memory returns when the last handle on the batch is dropped.
+//! Five lines tell it: `append` reserves a span in the partition's open batch with one compare-exchange, for a record
+//! or for a run of them, and encodes them there; the batch is *sealed* when it is full, lingered or wanted; it is
+//! *closed* when its last writer is out; its partition goes on the list of the network thread that leads it; that
+//! thread *collects* it. Memory returns when the last handle on the batch is dropped.
 
 mod append;
 mod batch;
@@ -29,12 +29,12 @@ mod tests_line;
 mod tests_run;
 
 pub use batch::{Batch, Payload};
-pub use block::NewRecord;
+pub use block::{NewRecord, Run};
 pub use collect::{Collected, GivenUp};
 pub use partition::{Partition, Stall};
 pub use pool::Signal;
 pub use ready::Inbox;
-pub use run::{RUN_RECORDS, Run};
+pub use run::RUN_RECORDS;
 pub use unfated::Unfated;
 
 #[doc(hidden)]

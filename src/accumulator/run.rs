@@ -1,60 +1,12 @@
 //! Runs: neighbouring records of one call that go to the same partition, reserved and published together.
 
-#![expect(unsafe_code, reason = "a run's places are not filled before it has records for them")]
-
 use super::block::{NewRecord, Place};
 use super::word::COUNT_MAX;
-use std::mem::MaybeUninit;
 
 /// Records of a run, at most.
 pub const RUN_RECORDS: usize = 64;
 /// Bytes of a run, at most; a larger record is one by itself.
 pub(super) const RUN_BYTES: usize = 64 << 10;
-
-/// Records gathered for one partition.
-pub struct Run<'a> {
-    records: [MaybeUninit<NewRecord<'a>>; RUN_RECORDS],
-    count: usize,
-}
-
-impl Default for Run<'_> {
-    #[inline(always)]
-    fn default() -> Self {
-        Self { records: [const { MaybeUninit::uninit() }; RUN_RECORDS], count: 0 }
-    }
-}
-
-impl<'a> Run<'a> {
-    /// Nothing more can be added.
-    #[inline(always)]
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.count == RUN_RECORDS
-    }
-
-    /// One more, if it is not full.
-    #[inline(always)]
-    pub fn push(&mut self, record: NewRecord<'a>) {
-        if let Some(place) = self.records.get_mut(self.count) {
-            place.write(record);
-            self.count += 1;
-        }
-    }
-
-    /// In the order of the pushes.
-    #[inline(always)]
-    #[must_use]
-    pub fn records(&self) -> &[NewRecord<'a>] {
-        // SAFETY: the first `count` were written.
-        unsafe { std::slice::from_raw_parts(self.records.as_ptr().cast(), self.count) }
-    }
-
-    /// Empty again.
-    #[inline(always)]
-    pub fn clear(&mut self) {
-        self.count = 0;
-    }
-}
 
 /// What a block's class and `batch.size` leave for records.
 #[derive(Clone, Copy)]

@@ -9,8 +9,8 @@ use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
 impl Partition {
-    /// The word of a later batch looks as that of the sender's own did: the records count there, and their bytes go into
-    /// the old block.
+    /// The word of a later batch looks as that of the sender's own did: the records count there, and their bytes go
+    /// into the old block.
     pub(super) fn append_elsewhere(&self, house: &Accumulator, seen: Word, span: Span) -> bool {
         let state = self.state.lock();
         let Some(block) = state.open.clone() else { return false };

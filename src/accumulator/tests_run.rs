@@ -12,7 +12,7 @@ fn append(house: &Accumulator, partition: &Partition, records: &[NewRecord<'_>])
     let mut rest = records;
     let mut lengths = Vec::new();
     while !rest.is_empty() {
-        let length = house.append_run(partition, rest, false, &at(1)).unwrap();
+        let length = house.append_run(partition, rest, false, &at(1)).expect("there is memory");
         lengths.push(length);
         rest = &rest[length..];
     }
@@ -21,7 +21,7 @@ fn append(house: &Accumulator, partition: &Partition, records: &[NewRecord<'_>])
 
 /// A partition whose first block has full size.
 fn warm(house: &Accumulator) -> Arc<Partition> {
-    let partition = house.add_partition(1, 0).unwrap();
+    let partition = house.add_partition(1, 0).expect("a partition");
     partition.state.lock().class = house.pool.classes.top();
     partition
 }

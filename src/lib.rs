@@ -28,7 +28,7 @@
 //!
 //! 1. `ffi/send.rs` checks pointers and borrows the record; nothing is copied.
 //! 2. `producer/send.rs` finds the topic by its number and asks the partitioner.
-//! 3. `accumulator/partition.rs` reserves a span in the partition's open batch and encodes the record there.
+//! 3. `accumulator/append.rs` reserves a span in the partition's open batch and encodes the record there.
 //! 4. `io/pump.rs`, the loop of the broker's thread, takes closed batches; it seals lingered ones when they can go out.
 //! 5. `engine/transmit.rs` gives them sequences and makes one request of batches of many partitions. `io/output.rs`
 //!    adds checksums and writes it, and owns its bytes until the last one is out.

@@ -118,6 +118,11 @@ fn bad_input() {
 }
 
 #[test]
+fn a_batch_is_as_its_records_by_themselves() {
+    program("batch");
+}
+
+#[test]
 fn fork_answers_forked() {
     program("fork");
 }

@@ -131,6 +131,44 @@ impl World<'_> {
         books
     }
 
+    /// The same by runs: of what was added, exactly the first [`kurier::producer::Runs::accepted`] are in.
+    fn send_runs(&self, thread: u64) -> Books {
+        let mut dice = Dice(thread + 1);
+        let mut books = Books::default();
+        let mut number = 0;
+        while number < EACH {
+            let length = dice.below(100) + 1;
+            let ids: Vec<_> = (number..number + length).map(|number| thread << 32 | number).collect();
+            let bytes: Vec<_> = ids.iter().map(|id| id.to_be_bytes()).collect();
+            let values: Vec<_> = ids.iter().map(|_| vec![b'v'; dice.size()]).collect();
+            let headers: Vec<_> = bytes.iter().map(|bytes| [Header { name: b"id", value: Some(bytes) }]).collect();
+            let topic = self.topics[dice.below(3) as usize];
+            let keyed = dice.below(4);
+            let timeout = if dice.below(4) == 0 { Timeout::Of(Duration::ZERO) } else { Timeout::Of(PATIENCE) };
+            let mut runs = self.producer.runs(self.producer.deadline(timeout));
+            let mut quiet = Vec::new();
+            let added = (0..ids.len()).try_for_each(|at| {
+                quiet.push(dice.below(3) == 0);
+                runs.add(&Record {
+                    topic: if dice.below(20) == 0 { self.topics[0] } else { topic },
+                    key: (keyed == 0 || dice.below(20) == 0).then_some(&bytes[at]),
+                    value: Some(&values[at]),
+                    headers: &headers[at],
+                    timestamp_ms: [None, None, None, Some(1_700_000_000_000)][dice.below(4) as usize],
+                    opaque: ids[at],
+                    quiet: quiet[at],
+                    ..Record::default()
+                })
+            });
+            let result = runs.append().and(added);
+            let expected = if timeout == Timeout::Of(PATIENCE) { Code::OK } else { Code::QUEUE_FULL };
+            assert!(result.is_ok() && runs.accepted() == ids.len() || result == Err(expected), "{result:?}");
+            books.accepted.extend(ids.into_iter().zip(quiet).take(runs.accepted()));
+            number += length;
+        }
+        books
+    }
+
     /// Reads until the producer says that there is no more. Deliveries of the records, by opaque.
     fn poll(&self, room: usize) -> Vec<Delivery> {
         let mut read = Vec::new();
@@ -206,7 +244,8 @@ fn run(linger_ms: &str, codec: &str) {
     std::thread::scope(|scope| {
         let pollers = [scope.spawn(|| world.poll(1)), scope.spawn(|| world.poll(100))];
         let world = &world;
-        let senders: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || world.send(thread))).collect();
+        let send = move |thread| if thread < THREADS - 2 { world.send(thread) } else { world.send_runs(thread) };
+        let senders: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || send(thread))).collect();
         for sender in senders {
             let mut its = sender.join().unwrap();
             books.accepted.append(&mut its.accepted);

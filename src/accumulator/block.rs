@@ -7,10 +7,12 @@
 
 use super::memory::Memory;
 use super::pool::{ENTRY_BYTES, Pool};
-use crate::protocol::record::{self, RecordBody, body_bytes, clamp_delta, framed_bytes};
-use crate::protocol::varint::varlong_len;
+use super::run::RUN_RECORDS;
+use crate::protocol::record::{self, RecordBody, clamp_delta, framed_bytes};
+use crate::protocol::varint::{varint_len, varlong_len};
 use crate::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use crate::time::Time;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 /// Stands for a block's bytes where loom looks: many may write at once (disjoint spans), reading needs them all to have
@@ -98,6 +100,51 @@ impl<'a> NewRecord<'a> {
     }
 }
 
+/// Records gathered for one partition.
+pub struct Run<'a> {
+    records: [MaybeUninit<NewRecord<'a>>; RUN_RECORDS],
+    count: usize,
+}
+
+impl Default for Run<'_> {
+    #[inline(always)]
+    fn default() -> Self {
+        Self { records: [const { MaybeUninit::uninit() }; RUN_RECORDS], count: 0 }
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Nothing more can be added.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.count == RUN_RECORDS
+    }
+
+    /// One more, if it is not full.
+    #[inline(always)]
+    pub fn push(&mut self, record: NewRecord<'a>) {
+        if let Some(place) = self.records.get_mut(self.count) {
+            place.write(record);
+            self.count += 1;
+        }
+    }
+
+    /// In the order of the pushes.
+    #[inline(always)]
+    #[must_use]
+    pub fn records(&self) -> &[NewRecord<'a>] {
+        // SAFETY: the first `count` were written.
+        unsafe { std::slice::from_raw_parts(self.records.as_ptr().cast(), self.count) }
+    }
+
+    /// Empty again.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+}
+
 /// Deliveries that a batch owes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Marks(u8);
@@ -180,7 +227,7 @@ impl Block {
         let Some(memory) = &self.memory else { return };
         debug_assert!(place.end() <= memory.capacity);
         let mut delta = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
-        if varlong_len(delta) != place.delta_bytes {
+        if delta != place.delta_ms {
             // The word came round to the same value, 65,536 batches later, with another base.
             delta = clamp_delta(delta, place.delta_bytes);
         }
@@ -248,16 +295,29 @@ pub(crate) struct Place {
     /// What the record's length field says.
     body_bytes: usize,
     pub(crate) index: u32,
-    pub(crate) delta_bytes: usize,
+    delta_ms: i64,
+    delta_bytes: usize,
+    index_bytes: usize,
 }
 
 impl Place {
     /// The place of a record as number `index` at `offset` in a block with this base.
     #[inline(always)]
     pub(crate) fn at(offset: usize, record: &NewRecord<'_>, base_timestamp_ms: i64, index: u32) -> Self {
-        let delta = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
-        let body_bytes = body_bytes(record.fixed_bytes, delta, index);
-        Self { offset, bytes: framed_bytes(body_bytes), body_bytes, index, delta_bytes: varlong_len(delta) }
+        let delta_ms = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
+        let (delta_bytes, index_bytes) = (varlong_len(delta_ms), varint_len(index as i32));
+        let body_bytes = record.fixed_bytes.saturating_add(delta_bytes + index_bytes);
+        Self { offset, bytes: framed_bytes(body_bytes), body_bytes, index, delta_ms, delta_bytes, index_bytes }
+    }
+
+    /// The place of the record behind it, whose index is as wide.
+    #[inline(always)]
+    pub(crate) fn next(self, record: &NewRecord<'_>, base_timestamp_ms: i64) -> Self {
+        let delta_ms = record.timestamp_ms.wrapping_sub(base_timestamp_ms);
+        let delta_bytes = if delta_ms == self.delta_ms { self.delta_bytes } else { varlong_len(delta_ms) };
+        let body_bytes = record.fixed_bytes.saturating_add(delta_bytes + self.index_bytes);
+        let (offset, index) = (self.records_end(), self.index + 1);
+        Self { offset, bytes: framed_bytes(body_bytes), body_bytes, index, delta_ms, delta_bytes, ..self }
     }
 
     /// The place of a block's first record, which makes the base.
@@ -266,10 +326,16 @@ impl Place {
         Self::at(0, record, record.timestamp_ms, 0)
     }
 
+    /// Where the next record would begin.
+    #[inline(always)]
+    pub(crate) fn records_end(self) -> usize {
+        self.offset + self.bytes
+    }
+
     /// Where record and entries would meet: the least capacity of a block that has this place.
     #[inline(always)]
     pub(crate) fn end(self) -> usize {
-        self.offset + self.bytes + ENTRY_BYTES * (self.index as usize + 1)
+        self.records_end() + ENTRY_BYTES * (self.index as usize + 1)
     }
 }
 

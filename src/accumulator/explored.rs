@@ -42,6 +42,24 @@ fn send(house: &Accumulator, partition: &Partition, opaque: u64, bytes: usize) -
     }
 }
 
+/// A run, its opaques one after the other.
+fn send_run(house: &Accumulator, partition: &Partition, opaques: std::ops::Range<u64>, bytes: usize) -> u64 {
+    let values: Vec<_> = opaques.clone().map(|opaque| vec![opaque as u8; bytes]).collect();
+    let bodies = values.iter().map(|value| RecordBody { key: None, value: Some(value), headers: &[] });
+    let records: Vec<_> =
+        opaques.zip(bodies).map(|(opaque, body)| NewRecord::new(body, 1_000 + opaque as i64, opaque, 0)).collect();
+    let mut accepted = 0;
+    while accepted < records.len() {
+        match house.append_run(partition, &records[accepted..], false, &|| Time(1)) {
+            Ok(appended) => accepted += appended,
+            Err(Stall::Busy) => thread::yield_now(),
+            Err(Stall::Closed) => break,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    accepted as u64
+}
+
 /// Opaques of everything that can be taken, each record checked against its entry.
 fn drain(house: &Accumulator, partition: &Partition) -> Vec<u64> {
     let mut opaques = Vec::new();
@@ -75,6 +93,46 @@ fn a_sealed_batch_closes_once_and_whole() {
         opaques.extend(drain(&house, &partition));
         opaques.sort_unstable();
         assert_eq!(opaques, [1, 2]);
+    });
+}
+
+/// Rule 6: a run is published as a whole; beside a single record and a sealer the batch closes once, whole.
+#[test]
+fn a_run_is_in_one_batch_beside_others() {
+    explore(3, || {
+        let house = house();
+        let partition = house.add_partition(1, 0).unwrap();
+        assert!(send(&house, &partition, 1, 1));
+        let (there, same) = (Arc::clone(&house), Arc::clone(&partition));
+        let writer = thread::spawn(move || assert_eq!(send_run(&there, &same, 10..12, 1), 2));
+        assert!(send(&house, &partition, 2, 1));
+        partition.seal(&house);
+        // Taken while the run may still be written: what is not closed must not come.
+        let mut opaques = drain(&house, &partition);
+        writer.join().unwrap();
+        partition.seal(&house);
+        opaques.extend(drain(&house, &partition));
+        assert!(opaques.iter().position(|opaque| *opaque == 10) < opaques.iter().position(|opaque| *opaque == 11));
+        opaques.sort_unstable();
+        assert_eq!(opaques, [1, 2, 10, 11]);
+    });
+}
+
+/// The same where both are runs, and the second one's block is full.
+#[test]
+fn runs_hand_over_where_a_block_ends() {
+    explore(3, || {
+        let house = house();
+        let partition = house.add_partition(1, 0).unwrap();
+        let (there, same) = (Arc::clone(&house), Arc::clone(&partition));
+        let writer = thread::spawn(move || assert_eq!(send_run(&there, &same, 10..12, 300), 2));
+        assert_eq!(send_run(&house, &partition, 20..22, 300), 2);
+        writer.join().unwrap();
+        partition.seal(&house);
+        let opaques = drain(&house, &partition);
+        let of = |first: u64| opaques.iter().copied().filter(|opaque| opaque / 10 == first).collect::<Vec<_>>();
+        assert_eq!((of(1), of(2)), (vec![10, 11], vec![20, 21]));
+        assert_eq!(house.memory_used().0, 0);
     });
 }
 
@@ -114,11 +172,8 @@ fn shut_accepts_exactly_what_was_exchanged_before() {
         let accepted = Arc::new(AtomicUsize::new(0));
         let (there, same, count) = (Arc::clone(&house), Arc::clone(&partition), Arc::clone(&accepted));
         let writer = thread::spawn(move || {
-            for opaque in 1..3 {
-                if send(&there, &same, opaque, 1) {
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+            let accepted = u64::from(send(&there, &same, 1, 1)) + send_run(&there, &same, 2..4, 1);
+            count.store(accepted as usize, Ordering::Relaxed);
         });
         house.shut();
         writer.join().unwrap();

@@ -1,10 +1,11 @@
 //! Records into batches: append in place, queues by partition, and the memory that all of it lives in.
 //!
-//! Five lines tell it: `append` reserves a span in the partition's open batch with one compare-exchange and encodes the
-//! record there; the batch is *sealed* when it is full, lingered or wanted; it is *closed* when its last writer is out;
-//! its partition goes on the list of the network thread that leads it; that thread *collects* it. Memory returns when
-//! the last handle on the batch is dropped.
+//! Five lines tell it: `append` reserves a span in the partition's open batch with one compare-exchange, for a record
+//! or for a run of them, and encodes them there; the batch is *sealed* when it is full, lingered or wanted; it is
+//! *closed* when its last writer is out; its partition goes on the list of the network thread that leads it; that
+//! thread *collects* it. Memory returns when the last handle on the batch is dropped.
 
+mod append;
 mod batch;
 mod block;
 mod collect;
@@ -13,6 +14,7 @@ mod memory;
 mod partition;
 mod pool;
 mod ready;
+mod run;
 #[cfg(feature = "simulation")]
 mod seeded;
 mod unfated;
@@ -26,13 +28,16 @@ mod tests;
 mod tests_line;
 #[cfg(all(test, not(loom), target_os = "linux"))]
 mod tests_memory;
+#[cfg(all(test, not(loom)))]
+mod tests_run;
 
 pub use batch::{Batch, Payload};
-pub use block::NewRecord;
+pub use block::{NewRecord, Run};
 pub use collect::{Collected, GivenUp};
 pub use partition::{Partition, Stall};
 pub use pool::Signal;
 pub use ready::Inbox;
+pub use run::RUN_RECORDS;
 pub use unfated::Unfated;
 
 #[doc(hidden)]
@@ -125,7 +130,9 @@ impl Accumulator {
         self.partitions.iter()
     }
 
-    /// Appends a record; see [`Partition::append`]. Never waits.
+    /// Appends a record to the open batch, or opens one with it. Never waits.
+    ///
+    /// With `stop_at_boundary` a batch is not opened: the caller may want another partition for it.
     #[inline(always)]
     pub fn append(
         &self,
@@ -134,7 +141,18 @@ impl Accumulator {
         stop_at_boundary: bool,
         clock: &impl Fn() -> Time,
     ) -> Result<(), Stall> {
-        partition.append(self, record, stop_at_boundary, clock)
+        partition.append(self, std::slice::from_ref(record), stop_at_boundary, clock).map(|_| ())
+    }
+
+    /// As [`Self::append`], of the first record and of as many of those behind it as are reserved with it: how many.
+    pub fn append_run(
+        &self,
+        partition: &Partition,
+        records: &[NewRecord<'_>],
+        stop_at_boundary: bool,
+        clock: &impl Fn() -> Time,
+    ) -> Result<usize, Stall> {
+        partition.append(self, records, stop_at_boundary, clock)
     }
 
     /// Waits at most `span` for what an append lacked; the caller tries again. [`Self::leave_line`] must follow.

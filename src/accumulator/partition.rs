@@ -1,13 +1,12 @@
-//! A partition's open batch and its queue of sealed ones: where records are appended, by any thread, without a lock.
-
-#![expect(unsafe_code, reason = "the exchange on the word is what allows a span to be written")]
+//! A partition: its open batch, its queue of sealed ones, and how the one becomes the other.
 
 use super::Accumulator;
-use super::block::{Block, NewRecord, Place};
+use super::block::Block;
 use super::collect::GivenUp;
-use super::pool::{Refused, Ticket};
-use super::word::{COUNT_MAX, SLOTS, Word};
-use crate::mutant::{self, Mutant, Stop};
+use super::pool::Ticket;
+use super::word::{SLOTS, Word};
+#[cfg(feature = "simulation")]
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::time::Time;
@@ -32,9 +31,9 @@ pub enum Stall {
 }
 
 /// A block of the slot's generation and its base timestamp.
-struct Slot {
-    block: AtomicPtr<Block>,
-    base_timestamp_ms: AtomicI64,
+pub(super) struct Slot {
+    pub(super) block: AtomicPtr<Block>,
+    pub(super) base_timestamp_ms: AtomicI64,
 }
 
 /// A sealed batch.
@@ -71,7 +70,7 @@ pub(super) struct State {
 /// One partition of one topic. Made once, never moved or freed while the producer lives.
 pub struct Partition {
     pub(super) word: CachePadded<AtomicU64>,
-    slots: CachePadded<[Slot; SLOTS]>,
+    pub(super) slots: CachePadded<[Slot; SLOTS]>,
     pub(super) state: Mutex<State>,
     pub(super) changed: Condvar,
     pub(crate) listed: AtomicBool,
@@ -170,232 +169,7 @@ impl Partition {
         state.sealed_records + u64::from(open)
     }
 
-    /// Appends a record to the open batch, or opens one with it. Never waits.
-    ///
-    /// With `stop_at_boundary` a batch is not opened: the caller may want another partition for it.
-    #[inline(always)]
-    pub(crate) fn append(
-        &self,
-        house: &Accumulator,
-        record: &NewRecord<'_>,
-        stop_at_boundary: bool,
-        clock: &impl Fn() -> Time,
-    ) -> Result<(), Stall> {
-        let mut lost = 0;
-        loop {
-            let word = self.word();
-            if word.is_sealed() {
-                if stop_at_boundary {
-                    return Err(Stall::Boundary(word.bytes()));
-                }
-                if self.open(house, record, clock)? {
-                    return Ok(());
-                }
-                continue;
-            }
-            // Before the exchange only the partition's own memory is read: the block may be gone by now.
-            let Some(slot) = self.slots.get(word.slot()) else { continue };
-            let mut base = slot.base_timestamp_ms.load(Ordering::Relaxed);
-            if mutant::is(Mutant::BaseOfAnother)
-                && let Some(slot) = self.slots.get((word.slot() + 1) % SLOTS)
-            {
-                base = slot.base_timestamp_ms.load(Ordering::Relaxed);
-            }
-            let place = Place::at(word.bytes(), record, base, word.count());
-            let records_end = place.offset + place.bytes;
-            if place.end() > house.pool.classes.capacity(word.class())
-                || records_end > house.pool.classes.records_bytes_max
-                || word.count() == COUNT_MAX
-            {
-                if !house.pool.classes.shares(place.bytes) {
-                    return self.append_alone(house, record, clock);
-                }
-                self.seal_full(house, word);
-                continue;
-            }
-            let next = word.with_record(place.bytes);
-            mutant::stop(Stop::BeforeExchange);
-            if self.word.compare_exchange(word.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                #[cfg(feature = "simulation")]
-                if mutant::is(Mutant::WordInBatch) && self.append_elsewhere(house, word, place.bytes) {
-                    return Ok(());
-                }
-                for _ in 0..1 << lost {
-                    std::hint::spin_loop();
-                }
-                lost = (lost + 1).min(4);
-                #[cfg(loom)]
-                loom::thread::yield_now();
-                continue;
-            }
-            let block = slot.block.load(Ordering::Acquire);
-            mutant::stop(Stop::BeforeWrite);
-            if mutant::is(Mutant::SpanHeldBySerializer) {
-                mutant::stop(Stop::Serializer);
-            }
-            #[cfg(feature = "simulation")]
-            if mutant::is(Mutant::PublishBeforeWrite) {
-                self.publish_early(house, word, place.bytes);
-                return Ok(());
-            }
-            // SAFETY: the exchange reserved a span in the batch of this word, so its block is open or sealed and not
-            // closed; the partition's state holds it until it is closed, and that needs our publish below.
-            let block = unsafe { &*block };
-            if !mutant::is(Mutant::BaseOfAnother) {
-                base = slot.base_timestamp_ms.load(Ordering::Relaxed);
-            }
-            // SAFETY: `place` is the span that the exchange reserved, checked against the class's capacity, which is
-            // the block's.
-            unsafe { block.write(record, place, base) };
-            mutant::stop(Stop::BeforePublish);
-            if block.publish(place.bytes) {
-                self.close(house, word.generation());
-            }
-            return Ok(());
-        }
-    }
-
-    /// Opens a batch with this record in it. `Ok(false)`: another thread was first, look again.
-    #[cold]
-    fn open(&self, house: &Accumulator, record: &NewRecord<'_>, clock: &impl Fn() -> Time) -> Result<bool, Stall> {
-        let place = Place::first(record);
-        if !house.pool.classes.shares(place.bytes) {
-            return self.append_alone(house, record, clock).map(|()| true);
-        }
-        let mut state = self.state.lock();
-        let word = self.word();
-        if state.closed {
-            return Err(Stall::Closed);
-        }
-        if !word.is_sealed() {
-            return Ok(false);
-        }
-        let next = word.opened(0, 0);
-        if state.opening || state.slot_busy.get(next.slot()).copied().unwrap_or(true) {
-            return Err(Stall::Busy);
-        }
-        state.opening = true;
-        let (class, ticket) = (state.class, state.ticket.clone());
-        drop(state);
-
-        let taken = house.take_block(class, place.end(), ticket.as_ref());
-        let (memory, class) = match taken {
-            Ok(taken) => taken,
-            Err(refused) => {
-                self.state.lock().opening = false;
-                self.changed.notify_all();
-                self.leave_small_place(house, ticket.as_ref());
-                return Err(Self::stall(refused));
-            }
-        };
-        let epoch = house.unfated.register();
-        let opened = clock();
-        let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms(), opened, epoch);
-        let block = Arc::new(block);
-
-        let mut state = self.state.lock();
-        state.opening = false;
-        Self::used(&mut state, ticket.as_ref());
-        if state.closed {
-            drop(state);
-            house.unfated.done(epoch);
-            self.changed.notify_all();
-            return Err(Stall::Closed);
-        }
-        let next = self.word().opened(class, place.bytes);
-        let Some(slot) = self.slots.get(next.slot()) else { return Err(Stall::Busy) };
-        if let Some(busy) = state.slot_busy.get_mut(next.slot()) {
-            *busy = true;
-        }
-        slot.block.store(Arc::as_ptr(&block).cast_mut(), Ordering::Release);
-        slot.base_timestamp_ms.store(record.timestamp_ms(), Ordering::Relaxed);
-        state.open = Some(Arc::clone(&block));
-        house.pool.opened();
-        // A flush that began meanwhile waits for this batch, and may have come by before it was there to be sealed.
-        state.due = if house.unfated.epoch() == epoch { opened + house.linger } else { Time::ZERO };
-        let due = state.due;
-        self.word.store(next.0, Ordering::Release);
-        let awaited = state.waiting > 0;
-        // Who stood there may have left while we were opening, and could not take the place along.
-        let orphan = Self::orphan(&mut state);
-        drop(state);
-        if awaited {
-            self.changed.notify_all();
-        }
-        if let Some(orphan) = orphan {
-            house.pool.cancel(&orphan);
-        }
-        // SAFETY: the word was stored with this record in it: its first span is ours.
-        unsafe { block.write(record, place, record.timestamp_ms()) };
-        mutant::stop(Stop::BeforePublish);
-        if block.publish(place.bytes) {
-            self.close(house, next.generation());
-        } else {
-            mutant::stop(Stop::BeforeList);
-            house.list(self, due);
-            // After the listing: either we see here that somebody waits, or its call to the thread finds this entry.
-            if house.is_short() && due > Time::ZERO {
-                house.list(self, Time::ZERO);
-            }
-        }
-        Ok(true)
-    }
-
-    /// A record too large to share: a batch of its own, in a block of its size.
-    #[cold]
-    fn append_alone(
-        &self,
-        house: &Accumulator,
-        record: &NewRecord<'_>,
-        clock: &impl Fn() -> Time,
-    ) -> Result<(), Stall> {
-        let place = Place::first(record);
-        let ticket = {
-            let state = self.state.lock();
-            if state.closed {
-                return Err(Stall::Closed);
-            }
-            state.ticket.clone()
-        };
-        let memory = house.take_exact(place.end(), ticket.as_ref()).map_err(|refused| {
-            self.leave_small_place(house, ticket.as_ref());
-            Self::stall(refused)
-        })?;
-        let epoch = house.unfated.register();
-        let block = Block::new(memory, Arc::clone(&house.pool), record.timestamp_ms(), clock(), epoch);
-        // SAFETY: nobody else has this block, and it was made to hold exactly this record.
-        unsafe { block.write(record, place, record.timestamp_ms()) };
-        let mut state = self.state.lock();
-        Self::used(&mut state, ticket.as_ref());
-        if state.closed {
-            drop(state);
-            drop(block);
-            house.unfated.done(epoch);
-            return Err(Stall::Closed);
-        }
-        self.seal_locked(&mut state);
-        self.enqueue(&mut state, Arc::new(block), None, 1, place.bytes, true);
-        drop(state);
-        house.list(self, Time::ZERO);
-        Ok(())
-    }
-
-    /// The place in line that was used, if any, is one no more. (Not whatever stands there: it may be another by now.)
-    fn used(state: &mut State, ticket: Option<&Arc<Ticket>>) {
-        if ticket.is_some_and(|ticket| state.ticket.as_ref().is_some_and(|other| Arc::ptr_eq(other, ticket))) {
-            state.ticket = None;
-        }
-    }
-
-    fn stall(refused: Refused) -> Stall {
-        match refused {
-            Refused::Full => Stall::Memory,
-            Refused::Never => Stall::Impossible,
-            Refused::Closed => Stall::Closed,
-        }
-    }
-
-    fn enqueue(
+    pub(super) fn enqueue(
         &self,
         state: &mut State,
         block: Arc<Block>,
@@ -430,7 +204,7 @@ impl Partition {
     }
 
     #[cold]
-    fn seal_full(&self, house: &Accumulator, seen: Word) {
+    pub(super) fn seal_full(&self, house: &Accumulator, seen: Word) {
         let mut state = self.state.lock();
         let word = self.word();
         if word.is_sealed() || word.generation() != seen.generation() {

@@ -2,15 +2,16 @@
 
 use super::Accumulator;
 use super::partition::Partition;
+use super::run::Span;
 use super::word::Word;
 use crate::mutant::{self, Stop};
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
 impl Partition {
-    /// The word of a later batch looks as that of the sender's own did: the record counts there, and its bytes go into
-    /// the old block.
-    pub(super) fn append_elsewhere(&self, house: &Accumulator, seen: Word, bytes: usize) -> bool {
+    /// The word of a later batch looks as that of the sender's own did: the records count there, and their bytes go
+    /// into the old block.
+    pub(super) fn append_elsewhere(&self, house: &Accumulator, seen: Word, span: Span) -> bool {
         let state = self.state.lock();
         let Some(block) = state.open.clone() else { return false };
         let now = self.word();
@@ -18,11 +19,11 @@ impl Partition {
         if now.is_sealed() || now.generation() == seen.generation() || !looks_same {
             return false;
         }
-        if !self.exchange(now, now.with_record(bytes)) {
+        if !self.exchange(now, now.with_records(span.records, span.bytes)) {
             return false;
         }
         drop(state);
-        if block.publish(bytes) {
+        if block.publish(span.bytes) {
             self.close(house, now.generation());
         }
         true
@@ -30,6 +31,7 @@ impl Partition {
 
     /// The span counts as written, and the sender is stopped before it writes.
     pub(super) fn publish_early(&self, house: &Accumulator, word: Word, bytes: usize) {
+        mutant::stop(Stop::BeforeWrite);
         let block = self.state.lock().open.as_ref().map(Arc::clone);
         if block.is_some_and(|block| block.publish(bytes)) {
             self.close(house, word.generation());

@@ -5,7 +5,7 @@ use crate::protocol::record::{Header, RecordBody, records};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         memory_bytes: 8 << 20,
         reserve_bytes: 1 << 20,
@@ -16,22 +16,22 @@ fn limits() -> Limits {
     }
 }
 
-fn house(limits: &Limits) -> Accumulator {
+pub(super) fn house(limits: &Limits) -> Accumulator {
     let house = Accumulator::new(limits, Box::new(|| ()));
     house.add_inbox(Arc::new(Inbox::new(Box::new(|| ()))));
     house
 }
 
-fn record<'a>(value: &'a [u8], timestamp_ms: i64, opaque: u64) -> NewRecord<'a> {
+pub(super) fn record<'a>(value: &'a [u8], timestamp_ms: i64, opaque: u64) -> NewRecord<'a> {
     NewRecord::new(RecordBody { key: None, value: Some(value), headers: &[] }, timestamp_ms, opaque, 0)
 }
 
-fn at(nanos: u64) -> impl Fn() -> Time {
+pub(super) fn at(nanos: u64) -> impl Fn() -> Time {
     move || Time(nanos)
 }
 
 /// Every record of a batch with its entry, checked against each other.
-fn read(batch: &Batch) -> Vec<(u64, i64, Vec<u8>)> {
+pub(super) fn read(batch: &Batch) -> Vec<(u64, i64, Vec<u8>)> {
     let renumbered = batch.renumber();
     let decoded: Vec<_> = records(&renumbered).map(|record| record.expect("a whole record")).collect();
     assert!(!batch.is_front() || renumbered == batch.plain());

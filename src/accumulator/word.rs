@@ -31,10 +31,10 @@ impl Word {
         Self(generation | (class as u64) << Self::CLASS_SHIFT | 1 << Self::COUNT_SHIFT | bytes as u64)
     }
 
-    /// One record more. The caller has checked that count and bytes stay in their fields.
+    /// So many records more. The caller has checked that count and bytes stay in their fields.
     #[inline]
-    pub(crate) fn with_record(self, bytes: usize) -> Self {
-        Self(self.0 + (1 << Self::COUNT_SHIFT) + bytes as u64)
+    pub(crate) fn with_records(self, records: u32, bytes: usize) -> Self {
+        Self(self.0 + (u64::from(records) << Self::COUNT_SHIFT) + bytes as u64)
     }
 
     #[inline]
@@ -84,9 +84,10 @@ mod tests {
         }
         let class = word.class();
         let mut full = word;
-        for _ in 1..1000 {
-            full = full.with_record(16_000);
+        for _ in 1..941 {
+            full = full.with_records(1, 16_000);
         }
+        full = full.with_records(59, 59 * 16_000);
         assert_eq!((full.class(), full.count(), full.bytes()), (class, 1000, 17 + 999 * 16_000));
         assert_eq!(full.generation(), word.generation());
     }

@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use crate::accumulator::RUN_RECORDS;
 use crate::code::{Code, Outcome};
 use crate::producer::{Deadline, Delivery, Header, Producer, Record, Timeout};
 
@@ -16,6 +17,8 @@ const RECORD_FLAGS: u32 = KURIER_RECORD_PARTITION | KURIER_RECORD_TIMESTAMP | KU
 
 /// Records with more headers than this need memory for them; almost none have.
 const STACK_HEADERS: usize = 16;
+/// The same for all records of a part of a batch together.
+const PART_HEADERS: usize = 64;
 
 /// Accepts a record: copies it into the open batch of its partition. Waits for metadata (TIMED_OUT, or the reason) and
 /// for memory (QUEUE_FULL); -1: `max.block.ms`. OK: exactly one delivery will come. Else: none.
@@ -55,13 +58,12 @@ pub unsafe extern "C" fn kurier_producer_send_batch(
         if records.is_null() && count != 0 {
             return Err(Code::NULL_POINTER);
         }
-        for index in 0..count {
-            // SAFETY: the caller has `count` of them.
-            let record = unsafe { records.add(index).read_unaligned() };
-            // SAFETY: a record is what its type says.
-            unsafe { send(producer, &record, deadline) }?;
-            // SAFETY: as above. After each one, so that it is true whatever happens to the next.
-            unsafe { text::put(accepted, index + 1) }?;
+        let mut sent = 0;
+        while sent < count {
+            // SAFETY: an output is NULL or what its type says.
+            let told = |more| unsafe { text::put(accepted, sent + more) };
+            // SAFETY: the caller has `count` records, and each is what its type says.
+            sent += unsafe { send_part(producer, records.add(sent), count - sent, deadline, told) }?;
         }
         Ok(())
     })
@@ -167,6 +169,65 @@ unsafe fn send(producer: &Producer, record: &kurier_record, deadline: Deadline) 
     unsafe { with_headers(record.headers, record.header_count, sent) }
 }
 
+/// Sends the first of these records, as many as there is room for here, at least one; says how many. `told` learns how
+/// many are in whenever that may have changed, and before the application's code runs.
+///
+/// # Safety
+/// There are `count` records, whose pointers are NULL or have the sizes that stand beside them.
+unsafe fn send_part(
+    producer: &Producer,
+    records: *const kurier_record,
+    count: usize,
+    deadline: Deadline,
+    told: impl Fn(usize) -> Result<(), Code>,
+) -> Result<usize, Code> {
+    let mut room = [const { MaybeUninit::<Header<'_>>::uninit() }; PART_HEADERS];
+    let mut room = &mut room[..];
+    let mut runs = producer.runs(deadline);
+    let mut added = 0;
+    let mut outcome = Ok(());
+    while added < count.min(RUN_RECORDS) && outcome.is_ok() {
+        // SAFETY: the caller has `count` of them; read once, as a single one.
+        let record = unsafe { records.add(added).read_unaligned() };
+        if record.header_count > room.len() {
+            break;
+        }
+        // SAFETY: the caller's promise.
+        outcome = unsafe { place(&record, &mut room) }.and_then(|record| runs.add(&record));
+        added += 1;
+        told(runs.accepted())?;
+    }
+    let appended = runs.append();
+    told(runs.accepted())?;
+    appended.and(outcome)?;
+    if added == 0 {
+        // SAFETY: there is one at least; it has more headers than the room.
+        unsafe { send(producer, &records.read_unaligned(), deadline) }?;
+        added = 1;
+        told(added)?;
+    }
+    Ok(added)
+}
+
+/// Checks a record, with its headers in the front of the room.
+///
+/// # Safety
+/// As [`borrow`]; the room is large enough.
+#[inline(always)]
+unsafe fn place<'r>(record: &kurier_record, room: &mut &'r mut [MaybeUninit<Header<'r>>]) -> Result<Record<'r>, Code> {
+    // SAFETY: the caller's promise.
+    let plain = unsafe { without_headers(record) }?;
+    if record.header_count == 0 {
+        return Ok(plain);
+    }
+    let Some((front, rest)) = std::mem::take(room).split_at_mut_checked(record.header_count) else {
+        return Err(Code::INTERNAL);
+    };
+    *room = rest;
+    // SAFETY: the caller's promise.
+    Ok(Record { headers: unsafe { fill(front, record.headers) }?, ..plain })
+}
+
 /// Checks a record and hands it on with its bytes where they are.
 ///
 /// # Safety
@@ -184,7 +245,7 @@ unsafe fn borrow<T>(record: &kurier_record, body: impl FnOnce(&Record<'_>) -> Re
 /// # Safety
 /// As [`borrow`].
 #[inline(always)]
-unsafe fn without_headers(record: &kurier_record) -> Result<Record<'_>, Code> {
+unsafe fn without_headers<'a>(record: &kurier_record) -> Result<Record<'a>, Code> {
     let flags = record.flags;
     if flags & !RECORD_FLAGS != 0 || record.reserved != 0 {
         return Err(Code::INVALID_ARGUMENT);
@@ -214,28 +275,37 @@ unsafe fn with_headers<'a, T>(
     count: usize,
     body: impl FnOnce(&[Header<'a>]) -> Result<T, Code>,
 ) -> Result<T, Code> {
-    if headers.is_null() {
-        return Err(Code::INVALID_ARGUMENT);
-    }
     if i32::try_from(count).is_err() {
-        return Err(Code::RECORD_TOO_LARGE);
+        return Err(if headers.is_null() { Code::INVALID_ARGUMENT } else { Code::RECORD_TOO_LARGE });
     }
-    // SAFETY: the caller has `count` of them.
-    let given = |index| unsafe { header(headers.add(index)) };
-    if count <= STACK_HEADERS {
-        let mut room = [const { MaybeUninit::<Header<'a>>::uninit() }; STACK_HEADERS];
-        for (index, place) in room.iter_mut().enumerate().take(count) {
-            place.write(given(index)?);
-        }
-        // SAFETY: the first `count` were written.
-        return body(unsafe { std::slice::from_raw_parts(room.as_ptr().cast(), count) });
+    let mut room = [const { MaybeUninit::<Header<'a>>::uninit() }; STACK_HEADERS];
+    if let Some(room) = room.get_mut(..count) {
+        // SAFETY: the caller's promise.
+        return body(unsafe { fill(room, headers) }?);
     }
     let mut room = Vec::new();
     room.try_reserve_exact(count).map_err(|_| Code::INTERNAL)?;
-    for index in 0..count {
-        room.push(given(index)?);
+    // SAFETY: the caller's promise.
+    body(unsafe { fill(room.spare_capacity_mut().get_mut(..count).unwrap_or_default(), headers) }?)
+}
+
+/// As many headers as there are places.
+///
+/// # Safety
+/// As [`with_headers`].
+unsafe fn fill<'x, 'a>(
+    places: &'x mut [MaybeUninit<Header<'a>>],
+    headers: *const kurier_header,
+) -> Result<&'x [Header<'a>], Code> {
+    if headers.is_null() {
+        return Err(Code::INVALID_ARGUMENT);
     }
-    body(&room)
+    for (index, place) in places.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        place.write(unsafe { header(headers.add(index)) }?);
+    }
+    // SAFETY: every one was written.
+    Ok(unsafe { std::slice::from_raw_parts(places.as_ptr().cast(), places.len()) })
 }
 
 /// # Safety

@@ -19,6 +19,7 @@ pub mod config;
 mod life;
 pub mod partitioner;
 mod receive;
+mod runs;
 mod send;
 pub mod serializer;
 pub mod settings;
@@ -33,8 +34,11 @@ pub use callback::inside_callback;
 pub use config::{Config, DeliveryCallback};
 pub use life::Producer;
 pub use partitioner::Partitioner;
+pub use runs::Runs;
 pub use serializer::Serializer;
 pub use timeout::{Deadline, Timeout};
+
+use crate::protocol::record::RecordBody;
 
 /// A record to send, borrowed: it is copied before `send` returns.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,4 +59,11 @@ pub struct Record<'a> {
     pub opaque: u64,
     /// No delivery on success.
     pub quiet: bool,
+}
+
+impl<'a> Record<'a> {
+    #[inline(always)]
+    fn body(&self) -> RecordBody<'a> {
+        RecordBody { key: self.key, value: self.value, headers: self.headers }
+    }
 }

@@ -9,7 +9,6 @@ use super::{Delivery, Record};
 use crate::accumulator::{NewRecord, Partition, QUIET, Stall, WAITER};
 use crate::code::{Code, Error, Outcome};
 use crate::engine::TopicNumber;
-use crate::protocol::record::RecordBody;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,30 +167,15 @@ impl Producer {
 
     #[inline(always)]
     fn accept(&self, record: &Record<'_>, mut deadline: Deadline, opaque: u64, flags: u8) -> Result<(), Code> {
-        if callback::check_send(self.id)? {
-            deadline = Deadline::Now;
-        }
-        if self.network.is_finished() {
-            return Err(if self.is_closed() { Code::CLOSED } else { Code::FATAL });
-        }
+        self.check_send(&mut deadline)?;
         let topic = self.topics.get(record.topic)?;
-        let timestamp_ms = match record.timestamp_ms {
-            Some(timestamp_ms) if timestamp_ms < 0 => return Err(Code::INVALID_ARGUMENT),
-            Some(timestamp_ms) => timestamp_ms,
-            None => self.network.clock.wall_ms(),
-        };
-        let body = RecordBody { key: record.key, value: record.value, headers: record.headers };
-        let new = NewRecord::new(body, timestamp_ms, opaque, flags);
-        if !new.is_at_most(self.record_bytes_max) {
-            return Err(if self.is_closed() { Code::CLOSED } else { Code::RECORD_TOO_LARGE });
-        }
+        let timestamp_ms = record.timestamp_ms.unwrap_or_else(|| self.network.clock.wall_ms());
+        let new = NewRecord::new(record.body(), timestamp_ms, opaque, flags);
+        self.check(record, &new)?;
         if topic.count() == 0 {
             self.wait_for_metadata(topic, &mut deadline)?;
         }
-        let (partition, is_sticky) = match record.partition {
-            Some(index) => (self.explicit(topic, index)?, false),
-            None => self.choose(topic, record.key)?,
-        };
+        let (partition, is_sticky) = self.target(topic, record)?;
         let clock = || self.network.clock.now();
         let partition = match self.accumulator.append(partition, &new, is_sticky, &clock) {
             Ok(()) => partition,
@@ -201,6 +185,39 @@ impl Producer {
             self.accumulator.hurry(partition);
         }
         Ok(())
+    }
+
+    /// Whether records are accepted at all, by this thread and now.
+    #[inline(always)]
+    pub(super) fn check_send(&self, deadline: &mut Deadline) -> Result<(), Code> {
+        if callback::check_send(self.id)? {
+            *deadline = Deadline::Now;
+        }
+        if self.network.is_finished() {
+            return Err(if self.is_closed() { Code::CLOSED } else { Code::FATAL });
+        }
+        Ok(())
+    }
+
+    /// Whether a record can be accepted.
+    #[inline(always)]
+    pub(super) fn check(&self, record: &Record<'_>, new: &NewRecord<'_>) -> Result<(), Code> {
+        if record.timestamp_ms.is_some_and(i64::is_negative) {
+            return Err(Code::INVALID_ARGUMENT);
+        }
+        if !new.is_at_most(self.record_bytes_max) {
+            return Err(if self.is_closed() { Code::CLOSED } else { Code::RECORD_TOO_LARGE });
+        }
+        Ok(())
+    }
+
+    /// A record's partition; true: it is the sticky one.
+    #[inline(always)]
+    pub(super) fn target<'a>(&self, topic: &'a Topic, record: &Record<'_>) -> Result<(&'a Arc<Partition>, bool), Code> {
+        match record.partition {
+            Some(index) => Ok((self.explicit(topic, index)?, false)),
+            None => self.choose(topic, record.key),
+        }
     }
 
     fn explicit<'a>(&self, topic: &'a Topic, index: i32) -> Result<&'a Arc<Partition>, Code> {
@@ -244,7 +261,7 @@ impl Producer {
 
     /// Goes on where a batch ended, or waits for what was missing, and tries again. Where it is in then.
     #[cold]
-    fn append_late<'a>(
+    pub(super) fn append_late<'a>(
         &self,
         topic: &'a Topic,
         mut partition: &'a Arc<Partition>,
